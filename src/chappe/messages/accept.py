@@ -1,0 +1,422 @@
+"""Accept: gather, decide, write. The answer leaves after the commit.
+
+Concurrent calls share one commit. Big calls are cut in slices, so that an OTP goes between two of them; each slice has
+its own idempotency row, so a call that broke off in the middle continues there when it is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chappe import numbers, routing, senders
+from chappe.batching import Batcher
+from chappe.channels import Connector
+from chappe.messages import history, store, wire
+from chappe.messages.loops import LoopGuard
+from chappe.messages.model import (
+    LANE_OF,
+    PLAIN,
+    Accepted,
+    IdempotencyKey,
+    KeyReused,
+    Lane,
+    Message,
+    Queued,
+    Refusal,
+    Replay,
+    Result,
+    State,
+    Submission,
+    decode_json,
+    encode_json,
+)
+from chappe.numbers import NumberError
+from chappe.storage import Conflict, Op
+from chappe.text import Encoded, TextError
+
+if TYPE_CHECKING:
+    from chappe.messages.dispatch import Flight
+    from chappe.messages.pipeline import Pipeline
+
+SLICE = 200
+MAX_BATCH = 400
+MAX_WAITING = 20_000
+_DAY_MS = 86_400_000
+LATE_MS = 5 * 60_000  # a send_at this little in the past means now: clocks differ
+SHORTEST_S, LONGEST_S = 5, 7 * 86_400
+
+
+@dataclass(slots=True)
+class Call:
+    """A slice of what one caller submitted."""
+
+    submissions: Sequence[Submission]
+    key: IdempotencyKey | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """An accepted submission before it is written. `flight` is set when it goes straight to the wire."""
+
+    message: Message
+    encoded: Encoded
+    accepted: Accepted
+    route: dict[str, Any]
+    tags: tuple[str, ...]
+    flight: Flight | None = None
+
+
+@dataclass(slots=True)
+class Slice:
+    """The decisions of one call."""
+
+    call: Call
+    results: list[Result] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    error: Replay | KeyReused | None = None
+
+
+class Acceptor:
+    def __init__(self, house: Pipeline) -> None:
+        self._house = house
+        self._loops = LoopGuard()
+        self._sticky: dict[tuple[Any, ...], int] = {}
+        self._calls: Batcher[Call, Slice] = Batcher(
+            self._work, max_batch=MAX_BATCH, max_waiting=MAX_WAITING, weight=lambda call: len(call.submissions)
+        )
+
+    async def accept(self, submissions: Sequence[Submission], key: IdempotencyKey | None = None) -> list[Result]:
+        """One result a submission, in order. Raises Replay, KeyReused, Unavailable, batching.Full."""
+        if len(submissions) <= SLICE:
+            done = await self._calls.put(Call(submissions, key))
+            if done.error:
+                raise done.error
+            return done.results
+        results: list[Any] = []
+        replayed = True
+        for n, start in enumerate(range(0, len(submissions), SLICE)):
+            slice_key = key and IdempotencyKey(key.account_id, f"{key.key}\x1f{n}", key.digest)
+            done = await self._calls.put(Call(submissions[start : start + SLICE], slice_key))
+            if isinstance(done.error, Replay):
+                results += done.error.results
+            elif done.error:
+                raise done.error
+            else:
+                results += done.results
+                replayed = False
+        if replayed and key:
+            raise Replay(results)
+        return results
+
+    # -- gather, decide, write --------------------------------------------------------------------------------------
+
+    async def _work(self, calls: list[Call]) -> list[Slice]:
+        try:
+            return await self._attempt(calls)
+        except Conflict:  # somebody used one of the keys meanwhile: each call for itself, the keys read again
+            return [(await self._attempt([call]))[0] for call in calls]
+
+    async def _attempt(self, calls: list[Call]) -> list[Slice]:
+        known = await self._gather([call.key for call in calls if call.key])
+        now = self._house.rt.clock.now()
+        slices = []
+        for call in calls:
+            piece = Slice(call)
+            slices.append(piece)
+            if call.key and (before := known.get((call.key.account_id, call.key.key))):
+                piece.error = Replay(before[1]) if before[0] == call.key.digest else KeyReused()
+                continue
+            self._decide_all(piece, now)
+            if call.key:
+                known[call.key.account_id, call.key.key] = (call.key.digest, summary(piece.results))
+        drafts = [draft for piece in slices for draft in piece.drafts]
+        keys = [piece for piece in slices if piece.call.key and not piece.error]
+        if not drafts and not keys:
+            return slices
+        desks = self._house.dispatcher.reserve(drafts)
+        try:
+            await self._house.rt.store.write(*self._write(drafts, keys, now), wake=("queue",) if drafts else ())
+        except BaseException:
+            desks.give_back()
+            raise
+        desks.launch()
+        return slices
+
+    async def _gather(self, keys: Sequence[IdempotencyKey]) -> dict[tuple[int, str], tuple[str, list[Any]]]:
+        found: dict[tuple[int, str], tuple[str, list[Any]]] = {}
+        for account_id in {key.account_id for key in keys}:
+            mine = [key.key for key in keys if key.account_id == account_id]
+            rows = await self._house.rt.store.read(store.FIND_KEYS({"account_id": account_id, "keys": mine}))
+            for name, digest, results in rows:
+                found[account_id, name] = (digest, decode_json(results))
+        return found
+
+    def _decide_all(self, piece: Slice, now: int) -> None:
+        for submission in piece.call.submissions:
+            verdict = self.decide(submission, now)
+            if isinstance(verdict, Refusal):
+                piece.results.append(verdict)
+            else:
+                piece.results.append(verdict.accepted)
+                if not submission.dry_run:
+                    piece.drafts.append(verdict)
+
+    def decide(self, submission: Submission, now: int) -> Draft | Refusal:
+        """Everything that can refuse a message, and its road if nothing does. Touches no table."""
+        house = self._house
+        account = house.accounts.account(submission.account_id)
+        if account is None or account.status != "active":
+            return Refusal("account_suspended", "This account may not send. Ask your operator.")
+        try:
+            number = numbers.parse(submission.to)
+        except NumberError as error:
+            return Refusal(error.code, error.message, "to")
+        if not numbers.is_textable(number):
+            return Refusal("number_not_mobile", f"{number.e164} is a {number.line_type} line: it takes no SMS.", "to")
+        times = self._times(submission, now)
+        if isinstance(times, Refusal):
+            return times
+        send_at, expires_at = times
+        sender = submission.sender or account.default_sender
+        if not sender:
+            return Refusal("sender_required", "Say `from`, or give the account a default sender.", "from")
+        if refusal := senders.check(house.senders, account, sender, number.country):
+            return Refusal(refusal.code, refusal.message, "from")
+        if kind := wire.blocked(submission.wire):
+            return Refusal("content_blocked", f"Messages of this kind ({kind}) are not carried.", "data")
+        road = self._route(submission, number.digits, sender)
+        if isinstance(road, Refusal):
+            return road
+        connector, route = road
+        message_id = house.rt.ids.next()
+        try:
+            encoded = wire.encode(submission.text, submission.wire, connector, message_id, house.rt.settings.max_parts)
+        except TextError as error:
+            return Refusal(error.code, error.message, error.param or "text")
+        if self._loops.looping(submission, number.digits, sender, now):
+            return Refusal("loop_detected", "The same text went to this number too often within a minute.", "text")
+        return self._draft(
+            submission, message_id, number, sender, connector, route, encoded, (now, send_at, expires_at)
+        )
+
+    def _times(self, submission: Submission, now: int) -> tuple[int | None, int] | Refusal:
+        send_at = submission.send_at
+        if send_at is not None:
+            if send_at < now - LATE_MS:
+                return Refusal("send_at_past", "send_at is in the past. Leave it out to send now.", "send_at")
+            days = self._house.rt.settings.limits.schedule_days
+            if send_at > now + days * _DAY_MS:
+                return Refusal("send_at_too_far", f"send_at is more than {days} days away.", "send_at")
+            if send_at <= now:
+                send_at = None
+        validity = submission.validity_s or getattr(self._house.rt.settings.validity_s, submission.purpose)
+        if not SHORTEST_S <= validity <= LONGEST_S:
+            words = f"validity_seconds must be between {SHORTEST_S} and {LONGEST_S}."
+            return Refusal("validity_invalid", words, "validity_seconds")
+        return send_at, (send_at or now) + validity * 1000
+
+    def _route(self, submission: Submission, digits: str, sender: str) -> tuple[Connector, routing.Decision] | Refusal:
+        house = self._house
+        asked = submission.wire.connector
+        if asked is not None:
+            connector = house.connectors.by_name(asked)
+            if connector is None or connector.test != submission.test:
+                return Refusal("connector_unknown", f"There is no connector named {asked!r} for you.", "connector")
+            return connector, routing.Decision((connector.id,), 0, "asked for by name")
+        route = routing.decide(house.routes, submission.account_id, digits, submission.purpose, submission.test, sender)
+        if route is None:
+            what = "test connector" if submission.test else "route"
+            return Refusal("no_route", f"There is no {what} for +{digits[:4]}... Ask your operator.", "to")
+        for connector_id in self._preferred(submission, digits, sender, route):
+            connector = house.connectors.get(connector_id)
+            if connector is not None and connector.status == "active":
+                return connector, route
+        return Refusal("no_route", "Every connector of the route is stopped.", "to")
+
+    def _preferred(self, submission: Submission, digits: str, sender: str, route: routing.Decision) -> tuple[int, ...]:
+        """The route's connectors, those first that are up; parts that a customer cut itself stay together."""
+        dispatcher = self._house.dispatcher
+        order = route.connectors
+        if len(order) > 1 and not dispatcher.usable(order[0]):
+            order = tuple(sorted(order, key=lambda c: not dispatcher.usable(c)))
+        group = own_concatenation(submission)
+        if group is None:
+            return order
+        key = (submission.account_id, sender, digits, group)
+        first = self._sticky.pop(key, order[0])
+        self._sticky[key] = first
+        if len(self._sticky) > 10_000:
+            del self._sticky[next(iter(self._sticky))]
+        return (first, *order)
+
+    def _draft(
+        self,
+        submission: Submission,
+        message_id: int,
+        number: numbers.Number,
+        sender: str,
+        connector: Connector,
+        route: routing.Decision,
+        encoded: Encoded,
+        times: tuple[int, int | None, int],
+    ) -> Draft:
+        now, send_at, expires_at = times
+        state = State.QUEUED if send_at is None else State.SCHEDULED
+        options = submission.wire
+        text = encoded.text if options.data is None else None
+        message = Message(
+            id=message_id,
+            account_id=submission.account_id,
+            test=int(submission.test),
+            state=state,
+            version=0,
+            purpose=submission.purpose,
+            lane=LANE_OF[submission.purpose],
+            recipient=number.e164,
+            sender=sender,
+            text=text,
+            encoding=encoded.encoding,
+            segments=encoded.segments,
+            options=None if options is PLAIN or options == PLAIN else encode_json(options).decode(),
+            correlation_id=submission.correlation_id,
+            tags=encode_json(submission.tags).decode() if submission.tags else None,
+            metadata=encode_json(submission.metadata).decode() if submission.metadata else None,
+            callback_url=submission.callback_url,
+            origin=submission.origin,
+            login_id=submission.login_id,
+            receipts=submission.receipts,
+            send_at=send_at,
+            expires_at=expires_at,
+            connector_id=connector.id,
+            attempt=1,
+            error=None,
+            sent_at=None,
+            final_at=None,
+            country=number.country or "",
+        )
+        accepted = Accepted(
+            id=message_id,
+            state=state,
+            to=number.e164,
+            sender=sender,
+            connector_id=connector.id,
+            encoding=encoded.encoding,
+            segments=encoded.segments,
+            chars=encoded.chars,
+            text=text,
+            changes=encoded.changes,
+            forced=encoded.forced,
+            send_at=send_at,
+            expires_at=expires_at,
+            country=number.country or "",
+            created_at=now,
+        )
+        told = {
+            "route": route.route_id,
+            "reason": route.reason,
+            "connector": connector.name,
+            "connectors": list(route.connectors),
+            "encoding": encoded.encoding,
+            "segments": encoded.segments,
+            "origin": submission.origin,
+        }
+        if encoded.changes:
+            told["changes"] = encoded.changes
+        if encoded.forced:
+            told["forced"] = encoded.forced
+        return Draft(message, encoded, accepted, told, submission.tags)
+
+    def _write(self, drafts: list[Draft], keys: list[Slice], now: int) -> list[Op]:
+        ids = self._house.rt.ids
+        ops = [
+            store.ADD_MESSAGES([message_row(draft.message) for draft in drafts]),
+            store.ADD_QUEUE([queue_row(draft, self._house.owner) for draft in drafts]),
+            store.ADD_HISTORY(
+                [history.step(d.message.id, ids.next(), now, history.ACCEPTED, d.route, attempt=1) for d in drafts]
+            ),
+        ]
+        tags = [(d.message.account_id, tag, d.message.id) for d in drafts for tag in d.tags]
+        if tags:
+            ops.append(store.ADD_TAGS(tags))
+        if keys:
+            rows = []
+            for piece in keys:
+                assert piece.call.key
+                key = piece.call.key
+                rows.append((key.account_id, key.key, key.digest, encode_json(summary(piece.results)).decode(), now))
+            ops.append(store.ADD_KEYS(rows))
+        return ops
+
+
+def message_row(m: Message) -> tuple[Any, ...]:
+    """The columns of `messages`, in their order."""
+    return (
+        m.id,
+        m.account_id,
+        m.test,
+        int(m.state),
+        m.version,
+        m.purpose,
+        m.lane,
+        m.recipient,
+        m.sender,
+        m.text,
+        m.encoding,
+        m.segments,
+        m.options,
+        m.correlation_id,
+        m.tags,
+        m.metadata,
+        m.callback_url,
+        m.origin,
+        m.login_id,
+        m.receipts,
+        m.send_at,
+        m.expires_at,
+        m.connector_id,
+        m.attempt,
+        m.error,
+        m.sent_at,
+        m.final_at,
+        m.country,
+    )
+
+
+def queue_row(draft: Draft, owner: int) -> tuple[Any, ...]:
+    """The columns of `queue`: on the wire at once, waiting, or scheduled (routed again when its time comes)."""
+    message, flight = draft.message, draft.flight
+    scheduled = message.send_at is not None
+    state = Queued.SCHEDULED if scheduled else Queued.WAITING if flight is None else Queued.SENDING
+    return (
+        message.id,
+        message.account_id,
+        message.connector_id,
+        message.lane,
+        int(state),
+        message.send_at if scheduled else draft.accepted.created_at,
+        message.expires_at,
+        message.attempt,
+        1 if flight else 0,
+        0,
+        "",
+        owner if flight else 0,
+        flight.claim if flight else 0,
+    )
+
+
+def summary(results: Sequence[Result]) -> list[Any]:
+    """What a replay needs: the id of each accepted item, code, message and field of each refused one."""
+    return [r.id if isinstance(r, Accepted) else [r.code, r.message, r.param] for r in results]
+
+
+def own_concatenation(submission: Submission) -> Any:
+    """What ties together the parts that the customer cut itself: its UDH reference or SAR number; None if whole."""
+    options = submission.wire
+    if options.sar is not None:
+        return options.sar[:2]
+    return options.udh[:-1] if options.data is not None and options.udh else None
+
+
+__all__ = ["Acceptor", "Call", "Draft", "Lane"]

@@ -1,0 +1,77 @@
+"""What a customer can still change of a message that waits: take it back, or put another text in its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace as copy
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chappe.errors import Refused
+from chappe.events import TOPIC
+from chappe.messages import history, query, store, wire
+from chappe.messages.model import Message, State, Wire, encode_json
+from chappe.messages.news import update
+from chappe.storage import Conflict
+from chappe.text import TextError
+
+if TYPE_CHECKING:
+    from chappe.messages.pipeline import Pipeline
+
+_CANCELED = {"code": "canceled_by_customer", "permanent": True}
+
+
+async def cancel(house: Pipeline, account_id: int | None, message_id: int, actor: str) -> Message:
+    """Take back a message that waits or is scheduled. Raises Refused: not_found, not_cancelable."""
+    rt = house.rt
+    message = await query.get(rt, account_id, message_id)
+    now = rt.clock.now()
+    error = encode_json(_CANCELED).decode()
+    message.error, message.final_at = error, now
+    news = update(house, message, State.CANCELED, now)
+    try:
+        await rt.store.write(
+            store.TAKE_WAITING([(message_id,)], expect=1),
+            store.MARK_CANCELED([(message_id, error, now)], expect=1),
+            store.ADD_HISTORY([history.step(message_id, rt.ids.next(), now, history.CANCELED, {"by": actor})]),
+            *rt.events.emit([news]),
+            wake=(TOPIC,),
+        )
+    except Conflict:
+        words = f"The message is {message.state.word}: only one that waits or is scheduled can be canceled."
+        raise Refused("not_cancelable", words, param="id") from None
+    message.state = State.CANCELED
+    return message
+
+
+async def replace(
+    house: Pipeline, account_id: int, message_id: int, *, text: str | None, changes: dict[str, Any], actor: str
+) -> Message:
+    """Another text for a message that still waits; `changes` are fields of its Wire. Raises Refused: not_found,
+    not_replaceable, and what a text can be refused for."""
+    rt = house.rt
+    message = await query.get(rt, account_id, message_id)
+    options = copy_wire(message, changes)
+    try:
+        connector = house.connectors.get(message.connector_id)
+        encoded = wire.encode(text, options, connector, message.id, rt.settings.max_parts)
+    except TextError as error:
+        raise Refused(error.code, error.message, param=error.param or "text") from None
+    body = encoded.text if options.data is None else None
+    written = encode_json(options).decode()
+    now = rt.clock.now()
+    try:
+        await rt.store.write(
+            store.HOLD_WAITING([(message_id,)], expect=1),
+            store.REWRITE([(message_id, body, encoded.encoding, encoded.segments, written)], expect=1),
+            store.ADD_HISTORY([history.step(message_id, rt.ids.next(), now, history.REPLACED, {"by": actor})]),
+        )
+    except Conflict:
+        words = f"The message is {message.state.word}: only one that waits or is scheduled can be replaced."
+        raise Refused("not_replaceable", words, param="id") from None
+    return copy(message, text=body, encoding=encoded.encoding, segments=encoded.segments, options=written)
+
+
+def copy_wire(message: Message, changes: dict[str, Any]) -> Wire:
+    """The wire options of a message with some of them changed."""
+    return msgspec.structs.replace(message.wire, **changes)

@@ -1,0 +1,421 @@
+"""Tables and hot statements of the pipeline.
+
+Live rows (queue, parts that wait for receipts, parked receipts, idempotency keys) lie apart from the record (messages,
+history, inbound), which is keyed by time-sortable ids and grows at its end only.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from chappe.messages.model import Message, Queued, State
+from chappe.storage import delete_many, insert_many, sql, update_many
+from chappe.storage.schema import Bytes, Id, Int, Json, Millis, Small, Text, key, metadata, optional, required
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    key("id"),
+    required("account_id", Id),
+    required("test", Small),
+    required("state", Small),
+    required("version", Int),
+    required("purpose", Text),
+    required("lane", Small),
+    required("recipient", Text),
+    required("sender", Text),
+    optional("text", Text),
+    required("encoding", Text),
+    required("segments", Small),
+    optional("options", Json),
+    optional("correlation_id", Text),
+    optional("tags", Json),
+    optional("metadata", Json),
+    optional("callback_url", Text),
+    required("origin", Text),
+    optional("login_id", Id),
+    required("receipts", Small),
+    optional("send_at", Millis),
+    required("expires_at", Millis),
+    required("connector_id", Id),
+    required("attempt", Small),
+    optional("error", Json),
+    optional("sent_at", Millis),
+    optional("final_at", Millis),
+    required("country", Text),
+    sa.Index("messages_account", "account_id", "id"),
+    sa.Index("messages_recipient", "account_id", "recipient", "id"),
+    sa.Index(
+        "messages_correlation",
+        "account_id",
+        "correlation_id",
+        sqlite_where=sa.text("correlation_id is not null"),
+        postgresql_where=sa.text("correlation_id is not null"),
+    ),
+    # the states people search for are rare ones: only those are worth an index
+    sa.Index(
+        "messages_trouble",
+        "account_id",
+        "state",
+        "id",
+        sqlite_where=sa.text("state in (5, 6, 7, 8, 9)"),
+        postgresql_where=sa.text("state in (5, 6, 7, 8, 9)"),
+    ),
+)
+
+message_tags = sa.Table("message_tags", metadata, key("account_id"), key("tag", Text), key("message_id"))
+
+queue = sa.Table(
+    "queue",
+    metadata,
+    key("message_id"),
+    required("account_id", Id),
+    required("connector_id", Id),
+    required("lane", Small),
+    required("state", Small),
+    required("due_at", Millis),
+    required("expires_at", Millis),
+    required("attempt", Small),
+    required("tries", Small),
+    required("doubts", Small),
+    required("tried", Text),  # connectors that refused it for good, comma-separated
+    required("owner", Id),  # the process that may have it on the wire
+    required("claim", Id),
+    sa.Index(
+        "queue_waiting",
+        "connector_id",
+        "lane",
+        "due_at",
+        "message_id",
+        sqlite_where=sa.text("state = 0"),
+        postgresql_where=sa.text("state = 0"),
+    ),
+    sa.Index(
+        "queue_scheduled",
+        "due_at",
+        sqlite_where=sa.text("state = 1"),
+        postgresql_where=sa.text("state = 1"),
+    ),
+    sa.Index(
+        "queue_sending",
+        "claim",
+        sqlite_where=sa.text("state = 2"),
+        postgresql_where=sa.text("state = 2"),
+    ),
+    sa.Index("queue_expiry", "expires_at"),
+)
+
+parts = sa.Table(
+    "parts",
+    metadata,
+    key("message_id"),
+    key("attempt", Small),
+    key("part", Small),
+    required("total", Small),
+    required("connector_id", Id),
+    required("provider_id", Text),
+    required("provider_key", Text),
+    required("state", Small),
+    optional("error", Json),
+    required("sent_at", Millis),
+    required("deadline", Millis),
+    optional("final_at", Millis),
+    sa.Index("parts_provider", "connector_id", "provider_key"),
+    sa.Index(
+        "parts_deadline",
+        "deadline",
+        sqlite_where=sa.text("state in (0, 3)"),
+        postgresql_where=sa.text("state in (0, 3)"),
+    ),
+)
+
+history = sa.Table(
+    "history",
+    metadata,
+    key("message_id"),
+    key("id"),
+    required("at", Millis),
+    required("kind", Text),
+    required("attempt", Small),
+    required("part", Small),
+    optional("data", Json),
+    optional("request", Bytes),
+    optional("response", Bytes),
+    sqlite_with_rowid=False,
+)
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    key("account_id"),
+    key("key", Text),
+    required("digest", Text),
+    required("results", Json),
+    required("created_at", Millis),
+    sa.Index("idempotency_age", "created_at"),
+)
+
+parked_receipts = sa.Table(
+    "parked_receipts",
+    metadata,
+    key("id"),
+    required("connector_id", Id),
+    required("provider_key", Text),
+    required("received_at", Millis),
+    required("reason", Text),
+    required("receipt", Json),
+    optional("raw", Bytes),
+    sa.Index("parked_receipts_key", "connector_id", "provider_key"),
+)
+
+inbound = sa.Table(
+    "inbound",
+    metadata,
+    key("id"),
+    required("account_id", Id),  # 0: nobody's number, visible to the operator
+    required("connector_id", Id),
+    required("test", Small),
+    required("source", Text),
+    required("recipient", Text),
+    optional("text", Text),
+    optional("payload", Bytes),
+    required("udh", Bytes),
+    required("data_coding", Small),
+    required("parts", Small),
+    required("missing", Small),  # parts of a long message that never came
+    required("received_at", Millis),
+    sa.Index("inbound_account", "account_id", "id"),
+)
+
+inbound_parts = sa.Table(
+    "inbound_parts",
+    metadata,
+    key("connector_id"),
+    key("source", Text),
+    key("recipient", Text),
+    key("reference", Int),
+    key("total", Small),
+    key("sequence", Small),
+    required("received_at", Millis),
+    optional("text", Text),
+    required("payload", Bytes),
+    required("udh", Bytes),
+    required("data_coding", Small),
+    required("raw", Bytes),
+    sa.Index("inbound_parts_age", "received_at"),
+)
+
+MESSAGE = ", ".join(f"m.{c.name}" for c in messages.columns)
+
+
+def message(row: tuple[object, ...], start: int = 0) -> Message:
+    """The message in a row whose columns from `start` are `MESSAGE`."""
+    made = Message(*row[start : start + len(messages.columns)])  # type: ignore[arg-type]
+    made.state = State(made.state)
+    return made
+
+
+# -- accept --------------------------------------------------------------------------------------------------------
+ADD_MESSAGES = insert_many(messages)
+ADD_TAGS = insert_many(message_tags)
+ADD_QUEUE = insert_many(queue)
+ADD_HISTORY = insert_many(history)
+ADD_KEYS = insert_many(idempotency)
+FIND_KEYS = sql(
+    "select key, digest, results from idempotency where account_id = :account_id and key in each(:keys, text)"
+)
+FORGET_KEYS = sql("delete from idempotency where created_at < :before")
+
+# -- dispatch ------------------------------------------------------------------------------------------------------
+CLAIM = sql(
+    f"""update queue set state = {Queued.SENDING:d}, owner = :owner, claim = :claim
+    where message_id in (
+        select message_id from queue
+        where connector_id = :connector_id and state = {Queued.WAITING:d} and lane = :lane and due_at <= :now
+        order by due_at, message_id limit :room skip_locked()
+    )""",
+    name="claim",
+)
+CLAIMED = sql(
+    f"""select q.connector_id, q.attempt, q.tries, q.doubts, q.tried, {MESSAGE}
+    from queue q join messages m on m.id = q.message_id
+    where q.claim = :claim and q.state = {Queued.SENDING:d}
+    order by q.lane, q.due_at, q.message_id""",
+    name="claimed",
+)
+PUT_BACK = update_many(
+    queue, ("message_id",), (("state", str(int(Queued.WAITING))), ("owner", "0"), ("claim", "0")), "t.claim = u.claim"
+)
+SENT_PARTS = sql("select message_id, attempt, part from parts where message_id in each(:ids, bigint)")
+NEXT_DUE = sql(
+    f"select min(due_at) from queue where connector_id = :connector_id and lane = :lane and state = {Queued.WAITING:d}"
+)
+ORPHANS = sql(
+    f"""select q.connector_id, q.attempt, q.tries, q.doubts, q.tried, {MESSAGE}
+    from queue q join messages m on m.id = q.message_id
+    where q.state = {Queued.SENDING:d} and q.owner not in each(:alive, bigint)
+    limit :limit""",
+    name="orphans",
+)
+
+# -- answers -------------------------------------------------------------------------------------------------------
+ADD_PARTS = insert_many(parts, ignore=True)
+MARK_SENT = update_many(
+    messages,
+    ("id",),
+    (("state", str(int(State.SENT))), "sent_at", "connector_id", "attempt", ("version", "t.version + 1")),
+    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})",
+)
+MARK_SENDING = update_many(
+    messages,
+    ("id",),
+    (("state", str(int(State.SENDING))), "connector_id", "attempt", ("version", "t.version + 1")),
+    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d})",
+)
+MARK_FAILED = update_many(
+    messages,
+    ("id",),
+    (("state", str(int(State.FAILED))), "error", "final_at", ("version", "t.version + 1")),
+    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})",
+)
+MARK_EXPIRED = update_many(
+    messages,
+    ("id",),
+    (("state", str(int(State.EXPIRED))), "error", "final_at", ("version", "t.version + 1")),
+    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})",
+)
+SETTLE = update_many(
+    messages, ("id",), ("state", "error", "final_at", ("version", "t.version + 1")), "t.version = u.version"
+)
+DEQUEUE = delete_many(queue, ("message_id",))
+REQUEUE = update_many(
+    queue,
+    ("message_id",),
+    (
+        ("state", str(int(Queued.WAITING))),
+        "connector_id",
+        "due_at",
+        "attempt",
+        "tries",
+        "doubts",
+        "tried",
+        ("owner", "0"),
+        ("claim", "0"),
+    ),
+)
+
+# -- receipts ------------------------------------------------------------------------------------------------------
+PARTS_BY_KEY = sql(
+    f"""select p.provider_key, p.attempt, p.part, p.total, p.state, p.sent_at, {MESSAGE}
+    from parts p join messages m on m.id = p.message_id
+    where p.connector_id = :connector_id and p.provider_key in each(:keys, text)""",
+    name="parts by key",
+)
+DOUBTFUL = sql(
+    f"""select p.provider_key, p.attempt, p.part, p.total, p.state, p.sent_at, {MESSAGE}
+    from parts p join messages m on m.id = p.message_id
+    where p.state = 3 and p.deadline > :now and p.connector_id = :connector_id limit 1000""",
+    name="doubtful",
+)
+ADOPT = update_many(parts, ("message_id", "attempt", "part"), ("provider_id", "provider_key"), "t.state = 3")
+PARTS_OF = sql("select message_id, attempt, part, state from parts where message_id in each(:ids, bigint)")
+SETTLE_PARTS = update_many(parts, ("message_id", "attempt", "part"), ("state", "error", "final_at"))
+PARK = insert_many(parked_receipts)
+PARKED = sql(
+    """select id, connector_id, provider_key, received_at, reason, receipt, raw from parked_receipts
+    where connector_id = :connector_id and provider_key in each(:keys, text)""",
+    name="parked",
+)
+PARKED_SINCE = sql(
+    """select id, connector_id, provider_key, received_at, reason, receipt, raw from parked_receipts
+    where id > :after order by id limit :limit""",
+    name="parked since",
+)
+UNPARK = delete_many(parked_receipts, ("id",))
+FORGET_PARKED = sql("delete from parked_receipts where received_at < :before")
+
+# -- sweepers ------------------------------------------------------------------------------------------------------
+OVERDUE = sql(
+    f"""select q.message_id, {MESSAGE} from queue q join messages m on m.id = q.message_id
+    where q.expires_at <= :now and q.state in ({Queued.WAITING:d}, {Queued.SCHEDULED:d})
+    order by q.expires_at limit :limit""",
+    name="overdue",
+)
+TAKE_WAITING = delete_many(queue, ("message_id",), f"t.state in ({Queued.WAITING:d}, {Queued.SCHEDULED:d})")
+UNANSWERED = sql(
+    f"""select p.attempt, p.part, p.state, {MESSAGE} from parts p join messages m on m.id = p.message_id
+    where p.state in (0, 3) and p.deadline <= :now order by p.deadline limit :limit""",
+    name="unanswered",
+)
+DUE_SCHEDULED = sql(
+    f"""select {MESSAGE} from queue q join messages m on m.id = q.message_id
+    where q.state = {Queued.SCHEDULED:d} and q.due_at <= :now order by q.due_at limit :limit""",
+    name="due scheduled",
+)
+RELEASE = update_many(
+    queue,
+    ("message_id",),
+    ("connector_id", ("state", str(int(Queued.WAITING)))),
+    f"t.state = {Queued.SCHEDULED:d}",
+)
+MARK_QUEUED = update_many(
+    messages,
+    ("id",),
+    (("state", str(int(State.QUEUED))), "connector_id", ("version", "t.version + 1")),
+    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d})",
+)
+STRANDED = sql(
+    f"""select q.attempt, q.tried, {MESSAGE} from queue q join messages m on m.id = q.message_id
+    where q.connector_id = :connector_id and q.state = {Queued.WAITING:d} and q.due_at <= :now
+    order by q.lane, q.due_at limit :limit""",
+    name="stranded",
+)
+QUEUED_FOR = sql(f"select distinct connector_id from queue where state = {Queued.WAITING:d}")
+MOVE = update_many(
+    queue,
+    ("message_id",),
+    ("connector_id", "attempt", "tried", ("tries", "0")),
+    f"t.state = {Queued.WAITING:d}",
+)
+FORGET_PARTS = sql("delete from parts where deadline < :before and state not in (0, 3)")
+
+# -- inbound -------------------------------------------------------------------------------------------------------
+ADD_INBOUND = insert_many(inbound)
+ADD_INBOUND_PARTS = insert_many(inbound_parts, ignore=True)
+INBOUND_PARTS = sql(
+    """select sequence, received_at, text, payload, udh, data_coding, raw from inbound_parts
+    where connector_id = :connector_id and source = :source and recipient = :recipient
+    and reference = :reference and total = :total order by sequence""",
+    name="inbound parts",
+)
+DROP_INBOUND_PARTS = delete_many(inbound_parts, ("connector_id", "source", "recipient", "reference", "total"))
+COMPLETE_INBOUND = sql(
+    """select connector_id, source, recipient, reference, total, min(received_at), count(*) from inbound_parts
+    group by connector_id, source, recipient, reference, total
+    having count(*) >= total or min(received_at) < :before limit :limit""",
+    name="complete inbound",
+)
+
+# -- by hand -------------------------------------------------------------------------------------------------------
+GET = sql(f"select {MESSAGE} from messages m where m.id = :id")
+GET_MANY = sql(f"select {MESSAGE} from messages m where m.id in each(:ids, bigint)")
+HISTORY = sql(
+    """select id, at, kind, attempt, part, data, request, response from history
+    where message_id = :message_id order by id"""
+)
+PARTS = sql(
+    """select attempt, part, connector_id, provider_id, state, error, sent_at, final_at from parts
+    where message_id = :message_id order by attempt, part"""
+)
+REWRITE = update_many(messages, ("id",), ("text", "encoding", "segments", "options"))
+# touches the row that a dispatcher would claim, so that only one of the two gets it
+HOLD_WAITING = update_many(
+    queue, ("message_id",), (("claim", "0"),), f"t.state in ({Queued.WAITING:d}, {Queued.SCHEDULED:d})"
+)
+MARK_CANCELED = update_many(
+    messages,
+    ("id",),
+    (("state", str(int(State.CANCELED))), "error", "final_at", ("version", "t.version + 1")),
+    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})",
+)
+BACKLOG = sql("select connector_id, lane, state, count(*), min(due_at) from queue group by connector_id, lane, state")

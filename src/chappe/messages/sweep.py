@@ -1,0 +1,217 @@
+"""The sweepers: every state that a message can be stuck in has one here. Small slices, often."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from chappe import ids
+from chappe.channels import Outcome, SendError, Verdict
+from chappe.events import TOPIC, MessageUpdated
+from chappe.messages import history, routes, store
+from chappe.messages.dispatch import Flight, flight_of
+from chappe.messages.model import PartState, State, encode_json, may_become
+from chappe.messages.news import update
+from chappe.messages.receipts import candidate_of, same_number
+from chappe.storage import Conflict
+
+if TYPE_CHECKING:
+    from chappe.messages.pipeline import Pipeline
+
+SLICE = 500
+EVERY_S = 1.0
+STRANDED_AFTER_MS = 30_000  # a connector is given this long to come back before its messages leave by another
+PARKED_FOR_MS = 3 * 86_400_000
+KEYS_FOR_MS = 86_400_000
+PARKED_EVERY_S = 5.0
+_UNMATCHED_FOR_MS = 10 * 60_000  # a receipt that matches nothing for so long is left alone, visible
+_LOST = SendError("in_doubt", Verdict.UNKNOWN, detail="the process ended before the answer was stored")
+_EXPIRED = {"code": "validity_expired", "permanent": False}
+
+
+async def expire(house: Pipeline) -> int:
+    """Messages whose validity is over before they were sent."""
+    now = house.rt.clock.now()
+    rows = await house.rt.store.scan(store.OVERDUE({"now": now, "limit": SLICE}))
+    if not rows:
+        return 0
+    error = encode_json(_EXPIRED).decode()
+    messages = [store.message(row, 1) for row in rows]
+    events: list[MessageUpdated] = []
+    for message in messages:
+        message.error, message.final_at = error, now
+        events.append(update(house, message, State.EXPIRED, now))
+    steps = [history.step(m.id, house.rt.ids.next(), now, history.EXPIRED, _EXPIRED) for m in messages]
+    await house.rt.store.write(
+        store.TAKE_WAITING([(m.id,) for m in messages], expect=len(messages)),
+        store.MARK_EXPIRED([(m.id, error, now) for m in messages]),
+        store.ADD_HISTORY(steps),
+        *house.rt.events.emit(events),
+        wake=(TOPIC,),
+    )
+    return len(messages)
+
+
+async def give_up_waiting(house: Pipeline) -> int:
+    """Parts whose receipt never came: the message is unconfirmed, and says so."""
+    now = house.rt.clock.now()
+    rows = await house.rt.store.scan(store.UNANSWERED({"now": now, "limit": SLICE}))
+    if not rows:
+        return 0
+    messages = {row[3]: store.message(row, 3) for row in rows}
+    settle: list[Any] = []
+    steps, events = [], []
+    for message in messages.values():
+        if may_become(message.state, State.UNCONFIRMED):
+            message.state, message.final_at = State.UNCONFIRMED, now
+            settle.append((message.id, int(State.UNCONFIRMED), message.error, now, message.version))
+            steps.append(history.step(message.id, house.rt.ids.next(), now, history.UNCONFIRMED))
+            events.append(update(house, message, State.UNCONFIRMED, now))
+    closed = [(row[3], row[0], row[1], int(PartState.UNCONFIRMED), None, now) for row in rows]
+    await house.rt.store.write(
+        store.SETTLE(settle, expect=len(settle)),
+        store.SETTLE_PARTS(closed),
+        store.ADD_HISTORY(steps),
+        *house.rt.events.emit(events),
+        wake=(TOPIC,),
+    )
+    return len(rows)
+
+
+async def release(house: Pipeline) -> int:
+    """Scheduled messages whose time has come are routed again and queued."""
+    now = house.rt.clock.now()
+    rows = await house.rt.store.scan(store.DUE_SCHEDULED({"now": now, "limit": SLICE}))
+    if not rows:
+        return 0
+    moved, steps = [], []
+    for row in rows:
+        message = store.message(row)
+        connector = routes.current(house, message)
+        moved.append((message.id, connector))
+        said = {"connector": house.connector_name(connector)}
+        steps.append(history.step(message.id, house.rt.ids.next(), now, history.RELEASED, said, attempt=1))
+    await house.rt.store.write(
+        store.RELEASE(moved, expect=len(moved)), store.MARK_QUEUED(moved), store.ADD_HISTORY(steps)
+    )
+    for connector_id in {connector for _, connector in moved}:
+        house.dispatcher.queued(connector_id)
+    return len(rows)
+
+
+async def rescue(house: Pipeline) -> int:
+    """Messages that wait for a connector which is gone, or down for a while, leave by the next of their route."""
+    now = house.rt.clock.now()
+    moved = 0
+    queued_for = [row[0] for row in await house.rt.store.scan(store.QUEUED_FOR())]
+    closed = {*house.dispatcher.stranded(now - STRANDED_AFTER_MS), *(c for c in queued_for if not house.active(c))}
+    for connector_id in closed.intersection(queued_for):
+        rows = await house.rt.store.scan(store.STRANDED({"connector_id": connector_id, "now": now, "limit": SLICE}))
+        moves, steps = [], []
+        for row in rows:
+            message = store.message(row, 2)
+            tried = [int(c) for c in row[1].split(",") if c]
+            following = routes.following(house, message, [*tried, connector_id], usable=True)
+            if following is None:
+                continue
+            moves.append((message.id, following.id, row[0] + 1, row[1]))
+            said = {"connector": following.name, "error": {"code": "supplier_unreachable"}}
+            steps.append(history.step(message.id, house.rt.ids.next(), now, history.REROUTED, said, attempt=row[0] + 1))
+        if moves:
+            await house.rt.store.write(store.MOVE(moves, expect=len(moves)), store.ADD_HISTORY(steps))
+            for target in {move[1] for move in moves}:
+                house.dispatcher.queued(target)
+            moved += len(moves)
+    return moved
+
+
+async def adopt_orphans(house: Pipeline, alive: list[int]) -> int:
+    """Rows that a dead process had on the wire: nobody knows what became of them, so each is in doubt."""
+    found = 0
+    while rows := await house.rt.store.scan(store.ORPHANS({"alive": alive, "limit": SLICE})):
+        sent = await house.rt.store.read(store.SENT_PARTS({"ids": [row[5] for row in rows]}))
+        answered = {tuple(part) for part in sent}
+        for row in rows:
+            _doubt(house, flight_of(row, 0), row[0], answered)
+        found += len(rows)
+        await house.recorder.drain()
+    return found
+
+
+def _doubt(house: Pipeline, flight: Flight, connector_id: int, answered: set[tuple[Any, ...]]) -> None:
+    """Record the parts of an orphan that no answer is known of as unanswered."""
+    message = flight.message
+    parts = house.parts(flight, house.connectors.get(connector_id))
+    doubtful = [part for part in parts if (message.id, flight.attempt, part.part) not in answered]
+    flight.launched = len(doubtful)
+    if not doubtful:
+        house.recorder.complete(flight, connector_id)
+    now = house.rt.clock.now()
+    for part in doubtful:
+        house.recorder.outcome(Outcome(part, connector_id, error=_LOST, sent_at=now, answered_at=now))
+
+
+async def match_parked(house: Pipeline) -> None:
+    """Try parked receipts again: with their ids, then with the parts in doubt that they may speak of."""
+    now = house.rt.clock.now()
+    after = ids.at(now - _UNMATCHED_FOR_MS)
+    while rows := await house.rt.store.scan(store.PARKED_SINCE({"after": after, "limit": SLICE})):
+        after = rows[-1][0]
+        waiting: defaultdict[int, list[Any]] = defaultdict(list)
+        for row in rows:
+            waiting[row[1]].append(row)
+        for connector_id, mine in waiting.items():
+            await _adopt_doubtful(house, connector_id, mine, now)
+        for row in rows:
+            house.recorder.again(row)
+
+
+async def _adopt_doubtful(house: Pipeline, connector_id: int, parked: list[Any], now: int) -> None:
+    """A receipt with an id nobody knows, for a number with exactly one part in doubt, is that part's."""
+    rows = await house.rt.store.scan(store.DOUBTFUL({"connector_id": connector_id, "now": now}))
+    if not rows:
+        return
+    read: dict[int, Any] = {}
+    doubtful = [candidate_of(row, read) for row in rows]
+    adopted = []
+    for row in parked:
+        receipt = house.recorder.matching.unparked(row)
+        fits = [
+            c
+            for c in doubtful
+            if receipt.destination
+            and same_number(receipt.destination, c.message.recipient)
+            and c.sent_at <= receipt.received_at
+        ]
+        if len(fits) == 1:
+            doubtful.remove(fits[0])
+            key = (fits[0].message.id, fits[0].attempt, fits[0].part)
+            adopted.append((*key, receipt.provider_id, receipt.provider_key))
+    if adopted:
+        await house.rt.store.write(store.ADOPT(adopted))
+
+
+async def tidy(house: Pipeline) -> None:
+    """Forget what has had its time: idempotency keys, parked receipts, the ids of settled parts."""
+    now = house.rt.clock.now()
+    await house.rt.store.write(
+        store.FORGET_KEYS({"before": now - KEYS_FOR_MS}),
+        store.FORGET_PARKED({"before": now - PARKED_FOR_MS}),
+        store.FORGET_PARTS({"before": now - PARKED_FOR_MS}),
+    )
+
+
+async def slices(house: Pipeline) -> None:
+    """One round of the quick sweepers; each goes on while it finds full slices."""
+    for sweeper in (release, expire, give_up_waiting):
+        try:
+            found = SLICE
+            while found >= SLICE:
+                found = await sweeper(house)
+        except Conflict:
+            continue  # a neighbour was quicker: the next round reads again
+
+
+async def orphans(house: Pipeline) -> None:
+    """Look for rows of processes that have ended."""
+    await adopt_orphans(house, [house.owner] if house.alone else await house.rt.node.alive())
