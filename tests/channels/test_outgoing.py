@@ -14,7 +14,7 @@ NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
 
 def composed(settings: dict[str, Any] | None = None, options: dict[str, Any] | None = None, **fields: Any) -> Pdu:
     """The PDU of a part, once over the wire."""
-    composer = Composer(SmppSettings(host="mc", **(settings or {})), **(options or {}))
+    composer = Composer(SmppSettings(host="mc", **(settings or {}), **(options or {})))
     return decode(encode(composer.compose(part(**fields), NOW)))
 
 

@@ -176,6 +176,8 @@ class SmppSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     service_type: Annotated[str, Meta(max_length=5)] = ""
     validity_max_s: Annotated[int, Meta(ge=60)] | None = None
+    relative_validity: bool = False  # validity_period as a span instead of a moment (SMPP 3.4, 7.1.1)
+    data_sm: bool = False  # send by data_sm instead of submit_sm
     receipts: bool = True  # ask for them: registered_delivery 1
     receipt: ReceiptSettings = ReceiptSettings()
     status_map: dict[Code, StatusRule] = {}
@@ -185,6 +187,8 @@ class SmppSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     def __post_init__(self) -> None:
         if self.reconnect_max_s < self.reconnect_min_s:
             raise ValueError("reconnect_max_s is less than reconnect_min_s")
+        if self.interface_version == "3.3" and (self.concat in ("sar", "payload") or self.data_sm or self.tlvs):
+            raise ValueError("interface_version 3.3 knows no TLVs: use concat udh8 or udh16, no data_sm and no tlvs")
         if self.burst is not None and self.rate_per_s is None:
             raise ValueError("burst without rate_per_s")
         if not self.encodings:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+
+from msgspec import structs
 
 from chappe import text as texts
 from chappe.channels import Connector, Outgoing
 from chappe.messages.model import Message, Wire, reference
 from chappe.text import Encoded, Options, TextError
 
+_CHARSETS = {"latin1": "latin-1", "ascii": "ascii"}
 _UDHI = 0x40  # SMPP 3.4, 5.2.12
 
 
@@ -52,7 +56,13 @@ def options_for(wire: Wire, connector: Connector | None, max_parts: int) -> Opti
 def encode(text: str | None, wire: Wire, connector: Connector | None, message_id: int, max_parts: int) -> Encoded:
     """The parts of a message on this connector. Raises TextError."""
     if wire.data is None:
-        return texts.encode(text or "", options_for(wire, connector, max_parts), reference(message_id))
+        options, number = options_for(wire, connector, max_parts), reference(message_id)
+        encoded = texts.encode(text or "", options, number)
+        if connector is None:
+            return encoded
+        return _as_carried(
+            encoded, connector, lambda: texts.encode(encoded.text, structs.replace(options, encoding="ucs2"), number)
+        )
     if wire.sar is not None or wire.data_coding not in (None, 4):
         # the customer encoded and numbered this part itself: it passes as it is
         part = texts.Part(wire.data, udh=wire.udh, sar=wire.sar)
@@ -66,6 +76,23 @@ def encode(text: str | None, wire: Wire, connector: Connector | None, message_id
         max_parts=max_parts,
         reference=reference(message_id),
     )
+
+
+def _as_carried(encoded: Encoded, connector: Connector, ucs2: Callable[[], Encoded]) -> Encoded:
+    """The same text for a supplier that takes fewer encodings, or whose data_coding 0 is not GSM-7."""
+    settings = connector.settings
+    if encoded.encoding not in settings.encodings:
+        if encoded.encoding != "ucs2" and "ucs2" in settings.encodings:
+            return ucs2()
+        raise TextError("encoding_impossible", f"{connector.name} does not carry {encoded.encoding}.", "encoding")
+    charset = _CHARSETS.get(settings.default_alphabet)
+    if charset is None or encoded.encoding != "gsm7" or encoded.data_coding != 0:
+        return encoded
+    try:
+        parts = tuple(structs.replace(part, payload=part.text.encode(charset)) for part in encoded.parts)
+    except UnicodeEncodeError:  # GSM-7 has characters that Latin-1 lacks: the euro sign, Greek capitals
+        return ucs2()
+    return structs.replace(encoded, parts=parts)
 
 
 def blocked(wire: Wire) -> str | None:

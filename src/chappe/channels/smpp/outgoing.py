@@ -19,22 +19,18 @@ Fields = dict[str, Any]
 
 
 class Composer:
-    """Writes PDUs for one connector.
+    """Writes PDUs for one connector."""
 
-    `data_sm` sends data_sm instead of submit_sm; `relative_validity` writes validity_period as a duration, for
-    suppliers whose clock is not to be trusted.
-    """
-
-    def __init__(self, settings: SmppSettings, *, data_sm: bool = False, relative_validity: bool = False) -> None:
+    def __init__(self, settings: SmppSettings) -> None:
         self._destination = settings.destination
         self._source = settings.source
         self._service_type = settings.service_type
         self._receipts = settings.receipts
         self._validity_max_ms = None if settings.validity_max_s is None else settings.validity_max_s * 1000
         self._tlvs = [(number(rule.tag), rule.value) for rule in settings.tlvs]
-        self._relative = relative_validity
+        self._relative = settings.relative_validity
         self._senders: dict[str, Fields] = {}
-        self.compose = self._data_sm if data_sm else self._submit_sm
+        self.compose = self._data_sm if settings.data_sm else self._submit_sm
 
     def _submit_sm(self, part: Outgoing, now: int) -> Pdu:
         """`now` in milliseconds since the epoch."""
