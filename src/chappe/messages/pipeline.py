@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from chappe import accounts, connectors, routing, senders
 from chappe.channels import Connector, Link, Outgoing, Sink
-from chappe.messages import routes, sweep, wire
+from chappe.messages import retention, routes, sweep, wire
 from chappe.messages.accept import Acceptor
 from chappe.messages.dispatch import Dispatcher, Flight
 from chappe.messages.inbound import Inbox
@@ -19,6 +19,8 @@ from chappe.storage import StoreError
 OpenLink = Callable[[Connector, Sink], Link]
 _RESCUE_EVERY_S = 10.0
 _TIDY_EVERY_S = 600.0
+_FORGET_EVERY_S = 3600.0
+_STOP_WITHIN_S = 15.0  # if the store is away longer, the next start finds what is left in doubt
 
 
 class Pipeline:
@@ -33,6 +35,7 @@ class Pipeline:
         self.recorder = Recorder(self)
         self.inbox = Inbox(self)
         self.acceptor = Acceptor(self)
+        self.blanked: dict[str, int] = {}  # up to which id texts were forgotten since the start
         self._tasks: set[asyncio.Future[object]] = set()
 
     @property
@@ -65,6 +68,7 @@ class Pipeline:
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.rescue))
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.orphans))
         self._spawn(self._every(_TIDY_EVERY_S, sweep.tidy))
+        self._spawn(self._every(_FORGET_EVERY_S, retention.forget))
 
     async def stop(self) -> None:
         """Unbind from the suppliers, then store what they still said."""
@@ -72,8 +76,12 @@ class Pipeline:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.dispatcher.stop()
-        await self.recorder.drain()
-        await self.inbox.drain()
+        try:
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await self.recorder.drain()
+                await self.inbox.drain()
+        except TimeoutError:
+            self.rt.log.error("answers could not be stored before the stop")
 
     async def accept(self, submissions: Sequence[Submission], key: IdempotencyKey | None = None) -> list[Result]:
         """Take messages for delivery: one result a submission, in order, after the commit.

@@ -63,7 +63,14 @@ messages = sa.Table(
     ),
 )
 
-message_tags = sa.Table("message_tags", metadata, key("account_id"), key("tag", Text), key("message_id"))
+message_tags = sa.Table(
+    "message_tags",
+    metadata,
+    key("account_id"),
+    key("tag", Text),
+    key("message_id"),
+    sa.Index("message_tags_message", "message_id"),
+)
 
 queue = sa.Table(
     "queue",
@@ -395,6 +402,24 @@ COMPLETE_INBOUND = sql(
     having count(*) >= total or min(received_at) < :before limit :limit""",
     name="complete inbound",
 )
+
+# -- retention -----------------------------------------------------------------------------------------------------
+OLD = sql("select id from messages where id > :after and id < :before order by id limit :limit")
+OLD_OF = sql(
+    "select id from messages where account_id = :account_id and id > :after and id < :before order by id limit :limit"
+)
+OLD_INBOUND = sql("select id from inbound where id > :after and id < :before order by id limit :limit")
+OLD_INBOUND_OF = sql(
+    "select id from inbound where account_id = :account_id and id > :after and id < :before order by id limit :limit"
+)
+DELETE_MESSAGES = delete_many(messages, ("id",))
+DELETE_HISTORY = delete_many(history, ("message_id",))
+DELETE_PARTS = delete_many(parts, ("message_id",))
+DELETE_TAGS = delete_many(message_tags, ("message_id",))
+DELETE_INBOUND = delete_many(inbound, ("id",))
+BLANK_MESSAGES = update_many(messages, ("id",), (("text", "null"), ("options", "null")), "t.text is not null")
+BLANK_INBOUND = update_many(inbound, ("id",), (("text", "null"), ("payload", "null")))
+BLANK_FRAMES = update_many(history, ("message_id",), (("request", "null"), ("response", "null")))
 
 # -- by hand -------------------------------------------------------------------------------------------------------
 GET = sql(f"select {MESSAGE} from messages m where m.id = :id")
