@@ -1,0 +1,236 @@
+"""The sections of connectors, routes and senders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from chappe import connectors, routing, senders
+from chappe.accounts import checked
+from chappe.connectors import SmppCredentials, StoredConnector, opened, read_credentials, read_settings, sealed
+from chappe.declared.people import variable
+from chappe.declared.secrets import SecretRef
+from chappe.declared.section import Item, Key, Section, World, slugs, written
+from chappe.errors import Refused
+from chappe.routing import Route, check_targets
+from chappe.secrets import Vault
+from chappe.senders import Sender, canonical, check_ownership, new_sender
+
+if TYPE_CHECKING:
+    from chappe.runtime import Runtime
+
+Status = Literal["active", "stopped"]
+
+
+class CredentialsForm(Struct, frozen=True, forbid_unknown_fields=True):
+    system_id: str
+    password: SecretRef | str | None = None
+
+
+class ConnectorForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    name: str
+    settings: dict[str, Any]
+    credentials: CredentialsForm
+    channel: str = "smpp"
+    status: Status = "active"
+    test: bool = False
+
+
+class Connectors(Section):
+    name = "connectors"
+    nested = False
+    label = "name"
+    shape = ConnectorForm
+    records = connectors.CONNECTORS
+
+    async def start(self, rt: Runtime) -> None:
+        await connectors.start(rt)
+
+    def stored(self, rt: Runtime) -> dict[Key, Any]:
+        return {(stored.name,): stored for stored in connectors.book(rt).stored.values()}
+
+    def wanted(self, item: Item, before: StoredConnector | None, world: World) -> StoredConnector:
+        form: ConnectorForm = item.declared
+        settings = read_settings(form.channel, form.settings)
+        credentials = self._credentials(form, before, world)
+        if before is not None:
+            if (before.test, before.channel) != (form.test, form.channel):
+                param = "test" if before.test != form.test else "channel"
+                raise Refused("invalid_value", f"{param} of a connector cannot be changed.", param=param)
+            after = msgspec.structs.replace(before, status=form.status, settings=settings, credentials=credentials)
+            return checked(after)
+        return checked(
+            StoredConnector(
+                id=world.rt.ids.next(),
+                name=form.name,
+                channel=form.channel,  # type: ignore[arg-type]  # `checked` looks at it
+                status=form.status,
+                test=form.test,
+                settings=settings,
+                credentials=credentials,
+                created_at=world.rt.clock.now(),
+            )
+        )
+
+    def declare(self, key: Key, value: StoredConnector, index: int, world: World) -> ConnectorForm:
+        secret = SecretRef(env=variable("connector", value.name, "password"))
+        known = _opened(value, world.rt.vault)
+        return ConnectorForm(
+            name=value.name,
+            settings=written(value.settings),
+            credentials=CredentialsForm(known.system_id if known else "", secret),
+            channel=value.channel,
+            status=value.status,
+            test=value.test,
+        )
+
+    def _credentials(self, form: ConnectorForm, before: StoredConnector | None, world: World) -> str:
+        """Sealed; the stored text where it says the same, for sealing twice never looks alike."""
+        vault = world.rt.vault
+        known = None if before is None else _opened(before, vault)
+        try:
+            reference, what = form.credentials.password, f"connector {form.name}"
+            password = world.secret(reference, "password", what, stored=known is not None)
+        except Refused as error:
+            raise Refused(error.code, error.message, param=f"credentials.{error.param}", action=error.action) from None
+        if password is None:
+            assert known is not None
+            password = known.password
+        wanted = read_credentials(form.channel, {"system_id": form.credentials.system_id, "password": password})
+        return before.credentials if before is not None and wanted == known else sealed(wanted, vault)
+
+
+def _opened(stored: StoredConnector, vault: Vault) -> SmppCredentials | None:
+    """None for what another secret key has sealed."""
+    try:
+        return opened(stored, vault).credentials
+    except ValueError:
+        return None
+
+
+class RouteForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Without `position` routes come in the order in which they are written."""
+
+    name: str
+    connector: str
+    fallbacks: tuple[str, ...] = ()
+    account: str | None = None
+    prefix: str = ""
+    purposes: tuple[Literal["otp", "transactional", "service", "marketing"], ...] = ()
+    senders: tuple[str, ...] = ()
+    status: Status = "active"
+    test: bool = False
+    position: int | None = None
+
+
+class Routes(Section):
+    name = "routes"
+    nested = False
+    label = "name"
+    shape = RouteForm
+    records = routing.ROUTES
+
+    async def start(self, rt: Runtime) -> None:
+        await routing.start(rt)
+
+    def stored(self, rt: Runtime) -> dict[Key, Any]:
+        return {(route.name,): route for route in routing.table(rt).routes}
+
+    def wanted(self, item: Item, before: Route | None, world: World) -> Route:
+        form: RouteForm = item.declared
+        fallbacks = [
+            world.named("connectors", name, f"fallbacks[{index}]").id for index, name in enumerate(form.fallbacks)
+        ]
+        fields: dict[str, Any] = {
+            "position": form.position if form.position is not None else _position(item.index),
+            "account_id": None if form.account is None else world.named("accounts", form.account, "account").id,
+            "prefix": form.prefix.removeprefix("+"),
+            "purposes": form.purposes,
+            "senders": form.senders,
+            "connector_id": world.named("connectors", form.connector, "connector").id,
+            "fallback_connector_ids": tuple(fallbacks),
+            "status": form.status,
+            "test": form.test,
+        }
+        if before is not None:
+            return checked(msgspec.structs.replace(before, **fields))
+        return checked(Route(id=world.rt.ids.next(), name=form.name, created_at=world.rt.clock.now(), **fields))
+
+    def verify(self, item: Item, value: Route, world: World) -> None:
+        by_id = {connector.id: connector for connector in world.after("connectors").values()}
+        try:
+            check_targets(value, by_id.get)
+        except Refused as error:
+            param = (error.param or "").replace("fallback_connector_ids", "fallbacks").replace("_id", "")
+            raise Refused(error.code, error.message, param=param, action=error.action) from None
+
+    def declare(self, key: Key, value: Route, index: int, world: World) -> RouteForm:
+        return RouteForm(
+            name=value.name,
+            connector=world.name_of("connectors", value.connector_id),
+            fallbacks=tuple(world.name_of("connectors", number) for number in value.fallback_connector_ids),
+            account=None if value.account_id is None else world.name_of("accounts", value.account_id),
+            prefix=value.prefix,
+            purposes=value.purposes,
+            senders=value.senders,
+            status=value.status,
+            test=value.test,
+            position=None if value.position == _position(index) else value.position,
+        )
+
+
+class SenderForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`connectors` are those that messages to an `inbound` sender come in by; none means any."""
+
+    address: str
+    countries: tuple[str, ...] = ()
+    status: Literal["active", "suspended"] = "active"
+    inbound: bool = False
+    connectors: tuple[str, ...] = ()
+
+
+class Senders(Section):
+    name = "senders"
+    nested = True
+    label = "address"
+    shape = SenderForm
+    records = senders.SENDERS
+
+    async def start(self, rt: Runtime) -> None:
+        await senders.start(rt)
+
+    def stored(self, rt: Runtime) -> dict[Key, Any]:
+        names = slugs(rt)
+        return {(names[sender.account_id], canonical(sender.address)): sender for sender in senders.book(rt)}
+
+    def name_of(self, declared: SenderForm) -> str:
+        return canonical(declared.address)
+
+    def wanted(self, item: Item, before: Sender | None, world: World) -> Sender:
+        form: SenderForm = item.declared
+        receiving = [
+            world.named("connectors", name, f"connectors[{index}]").id for index, name in enumerate(form.connectors)
+        ]
+        return new_sender(
+            id=world.rt.ids.next() if before is None else before.id,
+            account_id=world.account(item.key).id,
+            address=form.address,
+            countries=form.countries,
+            status=form.status,
+            inbound=form.inbound,
+            connector_ids=tuple(receiving),
+            created_at=world.rt.clock.now() if before is None else before.created_at,
+        )
+
+    def verify(self, item: Item, value: Sender, world: World) -> None:
+        check_ownership(senders.Book(world.after("senders").values()), value)
+
+    def declare(self, key: Key, value: Sender, index: int, world: World) -> SenderForm:
+        receiving = tuple(world.name_of("connectors", number) for number in value.connector_ids)
+        return SenderForm(value.address, value.countries, value.status, value.inbound, receiving)
+
+
+def _position(index: int) -> int:
+    return 10 * (index + 1)
