@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from chappe import accounts, connectors, messages
+from chappe.batching import Full
 from chappe.channels import SendError, Verdict
 from chappe.errors import Refused
 from chappe.messages import Filter, IdempotencyKey, KeyReused, Refusal, Replay, Wire, retention, store, sweep
@@ -486,6 +487,19 @@ async def test_an_answer_survives_an_outage_of_the_store(world: World) -> None:
     world.rt.store.write = shaky  # type: ignore[method-assign]
     world.link.answer(part)
     await world.becomes(accepted.id, "sent")
+
+
+async def test_a_full_queue_refuses_and_takes_again_when_it_has_emptied(world: World) -> None:
+    world.rt.settings.limits.queue = 3
+    for n in range(3):
+        await world.send(to=f"+3361234{n:04}")
+    with pytest.raises(Full):
+        await world.send()
+    for part in await world.parts(3):
+        world.link.answer(part)
+    await world.settle()
+    await sweep.measure(world.pipeline)
+    await world.send()
 
 
 # -- what phones send ----------------------------------------------------------------------------------------------

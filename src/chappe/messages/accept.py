@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chappe import numbers, routing, senders
-from chappe.batching import Batcher
+from chappe.batching import Batcher, Full
 from chappe.channels import Connector
 from chappe.messages import history, store, wire
 from chappe.messages.loops import LoopGuard
@@ -89,6 +89,8 @@ class Acceptor:
 
     async def accept(self, submissions: Sequence[Submission], key: IdempotencyKey | None = None) -> list[Result]:
         """One result a submission, in order. Raises Replay, KeyReused, Unavailable, batching.Full."""
+        if self._house.depth >= self._house.rt.settings.limits.queue:
+            raise Full
         if len(submissions) <= SLICE:
             done = await self._calls.put(Call(submissions, key))
             if done.error:
@@ -141,6 +143,7 @@ class Acceptor:
         except BaseException:
             desks.give_back()
             raise
+        self._house.depth += len(drafts)
         desks.launch()
         return slices
 
@@ -322,6 +325,8 @@ class Acceptor:
             "segments": encoded.segments,
             "origin": submission.origin,
         }
+        if connector.id != route.connectors[0]:
+            told["instead_of"] = self._house.connector_name(route.connectors[0])  # which is down or stopped
         if encoded.changes:
             told["changes"] = encoded.changes
         if encoded.forced:

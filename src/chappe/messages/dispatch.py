@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 POLL_S = 1.0  # rows may come due, or be written by another process, without a wake
 MAX_CLAIM = 500
 _PAUSE_S = 0.5  # after the store failed
+_CLOSED = ("down", "refused", "stopped")
 
 
 @dataclass(slots=True, eq=False)
@@ -114,6 +115,8 @@ class Desk:
             self._wake.clear()
             try:
                 self.flush()
+                if self.status.state in _CLOSED:
+                    await self._return_unwritten()
                 await self._claim_all()
             except StoreError as error:
                 self._house.rt.log.warning("queue unavailable", connector=self.connector.name, error=str(error))
@@ -261,7 +264,7 @@ class Dispatcher:
 
     def stranded(self, before: int) -> list[int]:
         """Connectors that have been down since before that moment."""
-        down = [d for d in self.desks.values() if d.status.state in ("down", "refused", "stopped")]
+        down = [desk for desk in self.desks.values() if desk.status.state in _CLOSED]
         return [desk.connector.id for desk in down if desk.status.since < before]
 
     # -- connectors come and go -------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class Pipeline:
         self.recorder = Recorder(self)
         self.inbox = Inbox(self)
         self.acceptor = Acceptor(self)
+        self.depth = 0  # of the queue, about: counted now and then, added to by accept
         self.blanked: dict[str, int] = {}  # up to which id texts were forgotten since the start
         self._tasks: set[asyncio.Future[object]] = set()
 
@@ -59,11 +60,13 @@ class Pipeline:
     async def start(self) -> None:
         """Call in doubt what an earlier process left on the wire, then open the links and start the sweepers."""
         await sweep.orphans(self)
+        await sweep.measure(self)
         await self._follow()
         accounts.snapshot(self.rt, connectors.ROOM).on_change(lambda _book: self._spawn(self._follow()))
         self.rt.store.listen("queue", self.dispatcher.wake_all)
         self._spawn(self._every(sweep.EVERY_S, sweep.slices))
         self._spawn(self._every(sweep.PARKED_EVERY_S, sweep.match_parked))
+        self._spawn(self._every(sweep.PARKED_EVERY_S, sweep.measure))
         self._spawn(self._every(sweep.PARKED_EVERY_S, lambda house: house.inbox.sweep()))
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.rescue))
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.orphans))

@@ -239,6 +239,7 @@ CLAIM = sql(
     where message_id in (
         select message_id from queue
         where connector_id = :connector_id and state = {Queued.WAITING:d} and lane = :lane and due_at <= :now
+        and expires_at > :now
         order by due_at, message_id limit :room skip_locked()
     )""",
     name="claim",
@@ -443,4 +444,5 @@ MARK_CANCELED = update_many(
     (("state", str(int(State.CANCELED))), "error", "final_at", ("version", "t.version + 1")),
     f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})",
 )
+DEPTH = sql("select count(*) from queue")
 BACKLOG = sql("select connector_id, lane, state, count(*), min(due_at) from queue group by connector_id, lane, state")

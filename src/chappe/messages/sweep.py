@@ -191,6 +191,11 @@ async def _adopt_doubtful(house: Pipeline, connector_id: int, parked: list[Any],
         await house.rt.store.write(store.ADOPT(adopted))
 
 
+async def measure(house: Pipeline) -> None:
+    """Count what waits, which accept has only added to since the last time."""
+    house.depth = (await house.rt.store.scan(store.DEPTH()))[0][0]
+
+
 async def tidy(house: Pipeline) -> None:
     """Forget what has had its time: idempotency keys, parked receipts, the ids of settled parts."""
     now = house.rt.clock.now()
