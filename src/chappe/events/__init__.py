@@ -1,0 +1,18 @@
+"""News between rooms: nouns and a durable outbox. `events.on(MessageUpdated, "webhooks.notify", notify)` listens."""
+
+from __future__ import annotations
+
+from chappe.events.nouns import EndpointPaused, Event, InboundReceived, MessageUpdated
+from chappe.events.outbox import TOPIC, Aside, Events, Lag, Reaction
+
+__all__ = [
+    "TOPIC",
+    "Aside",
+    "EndpointPaused",
+    "Event",
+    "Events",
+    "InboundReceived",
+    "Lag",
+    "MessageUpdated",
+    "Reaction",
+]

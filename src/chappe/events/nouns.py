@@ -1,0 +1,74 @@
+"""The nouns that cross rooms. Times are milliseconds since the epoch, ids the store's integers.
+
+An event is stored as JSON and may be read by tomorrow's code: fields are only ever added, with a default.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """What happened, to whose account, and when."""
+
+    account_id: int
+    occurred_at: int
+
+
+class MessageUpdated(Event, frozen=True, kw_only=True, tag="message.updated"):
+    """A message entered a new state; `sequence` rises with each state of one message."""
+
+    message_id: int
+    state: str
+    sequence: int
+    to: str
+    created_at: int
+    sender: str | None = None
+    text: str | None = None
+    purpose: str = "transactional"
+    channel: str = "sms"
+    connector: str | None = None
+    encoding: str | None = None
+    segments: int = 1
+    correlation_id: str | None = None
+    tags: list[str] | None = None
+    metadata: dict[str, Any] | None = None
+    callback_url: str | None = None
+    login_id: int | None = None  # of the SMPP customer who submitted it
+    receipts: int = 0  # registered_delivery as that customer asked for it; SMPP 3.4, 5.2.17
+    options: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    test: bool = False
+    send_at: int | None = None
+    expires_at: int | None = None
+    sent_at: int | None = None
+    final_at: int | None = None
+    origin: str | None = None
+
+
+class InboundReceived(Event, frozen=True, kw_only=True, tag="inbound.received"):
+    """A phone wrote to one of the account's senders."""
+
+    inbound_id: int
+    to: str
+    sender: str
+    text: str | None = None
+    data: str | None = None  # base64
+    encoding: str | None = None
+    data_coding: int | None = None
+    udh: str | None = None  # hex
+    connector: str | None = None
+    reply_to_message: int | None = None
+    login_id: int | None = None
+    test: bool = False
+
+
+class EndpointPaused(Event, frozen=True, kw_only=True, tag="endpoint.paused"):
+    """A webhook endpoint failed for too long, so that nothing is sent to it until its owner resumes it."""
+
+    endpoint_id: int
+    url: str
+    reason: str
+    failures: int
