@@ -123,6 +123,16 @@ async def test_a_late_delivery_lifts_what_was_closed(world: World, closed: str) 
     assert await world.state(accepted.id) == "delivered"
 
 
+async def test_the_last_of_several_receipts_in_one_batch_counts(world: World) -> None:
+    accepted = await world.send()
+    provider_id = world.link.answer((await world.parts(1))[0])
+    await world.settle()
+    await asyncio.gather(*(world.link.receipt(provider_id, state) for state in ("enroute", "undelivered", "delivered")))
+    assert await world.state(accepted.id) == "delivered"
+    explained = await messages.explain(world.rt, world.account_id, accepted.id)
+    assert [part.state for part in explained.parts] == ["delivered"]
+
+
 async def test_intermediate_news_is_history_only(world: World) -> None:
     accepted = await world.send()
     provider_id = world.link.answer((await world.parts(1))[0])

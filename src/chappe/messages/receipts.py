@@ -93,7 +93,8 @@ class Matching:
             siblings = parts.setdefault(message.id, {})
             siblings[candidate.attempt, candidate.part] = state
             error = encode_json(error_of(receipt.error)).decode() if receipt.error else None
-            rows.settle_parts.append((message.id, candidate.attempt, candidate.part, int(state), error, now))
+            part = (message.id, candidate.attempt, candidate.part)
+            rows.settle_parts[part] = (*part, int(state), error, now)
             if self._raise(rows, message, receipt, candidate, siblings, now):
                 moved[message.id] = message
         for message in moved.values():

@@ -57,7 +57,7 @@ class Rows:
     sending: list[Any] = field(default_factory=list)
     failed: list[Any] = field(default_factory=list)
     settle: list[Any] = field(default_factory=list)
-    settle_parts: list[Any] = field(default_factory=list)
+    settle_parts: dict[tuple[int, int, int], Any] = field(default_factory=dict)  # the last word on each part
     dequeue: list[Any] = field(default_factory=list)
     requeue: list[Any] = field(default_factory=list)
     park: list[Any] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Rows:
             (store.MARK_SENT, self.sent),
             (store.MARK_SENDING, self.sending),
             (store.MARK_FAILED, self.failed),
-            (store.SETTLE_PARTS, self.settle_parts),
+            (store.SETTLE_PARTS, list(self.settle_parts.values())),
             (store.DEQUEUE, self.dequeue),
             (store.REQUEUE, self.requeue),
             (store.PARK, self.park),
