@@ -8,21 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from chappe import accounts, connectors, routing, senders
+from chappe import accounts, declared
 from chappe.accounts import Account
 from chappe.clock import Clock
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings
 from chappe.storage import migrate
 
-ROOMS = (accounts, connectors, routing, senders)
-
 
 async def start(url: str, folder: Path, *, secret_key: str = "test") -> Runtime:
     """A further runtime on a store that has its tables; close it yourself."""
     rt = await open_runtime(Settings(data_dir=folder, database=url, secret_key=secret_key), clock=Clock())
-    for room in ROOMS:
-        await room.start(rt)
+    await declared.start(rt)
     return rt
 
 
