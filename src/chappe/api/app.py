@@ -1,0 +1,232 @@
+"""The app: the hot addresses and plain pages in front, every other resource behind them in Litestar."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from chappe import ids
+from chappe.api import (
+    account,
+    catalogue,
+    connectors,
+    docs,
+    events,
+    idempotency,
+    inbound,
+    keys,
+    messages,
+    operator,
+    preview,
+    routes,
+    senders,
+    smpp_logins,
+    webhook_endpoints,
+)
+from chappe.api.access import Gate
+from chappe.api.answers import Answer, Receive, Send, error_answer, refused_for, send_answer
+from chappe.api.health import Readiness
+from chappe.api.house import Check, House
+from chappe.api.metrics import Metrics
+from chappe.api.openapi import document
+from chappe.api.operations import Operation, Resource, serve
+from chappe.api.sending import Gone, Sending
+from chappe.errors import Refused
+
+if TYPE_CHECKING:
+    from chappe.messages import Pipeline
+    from chappe.runtime import Runtime
+    from chappe.webhooks import Webhooks
+
+Scope = MutableMapping[str, Any]
+Handler = Callable[[Scope, Receive, str], Awaitable[Answer]]
+
+RESOURCES: tuple[Resource, ...] = (
+    messages.resource,
+    inbound.resource,
+    preview.resource,
+    webhook_endpoints.resource,
+    events.resource,
+    senders.resource,
+    smpp_logins.resource,
+    keys.resource,
+    account.resource,
+    account.operator,
+    connectors.resource,
+    routes.resource,
+    operator.resource,
+    catalogue.resource,
+)
+_CODE_OF = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+_REQUEST_ID = "chappe_request_id"
+_ROUTE = "chappe_route"
+
+
+def start(rt: Runtime) -> None:
+    """Register the door's own chores; before `rt.jobs.start`."""
+    rt.jobs.every("api.forget_idempotency_keys", idempotency.SWEEP_S, idempotency.forget)
+
+
+def create_app(
+    rt: Runtime,
+    pipeline: Pipeline,
+    webhooks: Webhooks,
+    *,
+    checks: Mapping[str, Check] | None = None,
+    handlers: Sequence[Any] = (),
+) -> App:
+    """The ASGI app of the API. `checks` give reasons not to be ready; `handlers` are Litestar's, of other doors."""
+    house = House(rt, pipeline, webhooks, Gate(rt, rt.clock.monotonic), checks or {})
+    return App(house, handlers)
+
+
+class App:
+    def __init__(self, house: House, handlers: Sequence[Any]) -> None:
+        self._house = house
+        sending, readiness = Sending(house), Readiness(house)
+        self.metrics = Metrics(house)
+        self._hot: dict[str, Handler] = {"/v1/messages": sending.one, "/v1/messages/batch": sending.batch}
+        self._pages: dict[str, Callable[[Scope], Awaitable[Answer]]] = {
+            "/healthz": lambda _scope: readiness.alive(),
+            "/readyz": lambda _scope: readiness.ready(),
+            "/metrics": self._show_metrics,
+            **{path: partial(docs.page, page) for path, page in docs.pages(house, document(RESOURCES)).items()},
+        }
+        routes = [self._route(operation) for resource in RESOURCES for operation in resource.operations]
+        routes += [self._behind_hot(path, handler) for path, handler in self._hot.items()]
+        self._litestar = Litestar(
+            route_handlers=[*routes, *handlers],
+            openapi_config=None,
+            logging_config=None,
+            exception_handlers={HTTPException: self._http_error, Exception: self._unexpected},
+            request_max_body_size=house.rt.settings.limits.body_bytes,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._litestar(scope, receive, send)  # type: ignore[arg-type]
+            return
+        start = perf_counter()
+        request_id = ids.public("req", self._house.rt.ids.next())
+        method, path = scope["method"], scope["path"]
+        if method == "POST" and (handler := self._hot.get(path)) is not None:
+            status = await self._answer(handler, scope, receive, send, request_id)
+            self.metrics.count(path, status, perf_counter() - start)
+        elif (page := self._pages.get(path)) is not None:
+            await self._answer(_only_reading(page), scope, receive, send, request_id)
+        else:
+            await self._behind(scope, receive, send, request_id, start)
+
+    async def _answer(self, handler: Handler, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+        try:
+            out = await handler(scope, receive, request_id)
+        except Gone:
+            return 499  # the caller hung up; nobody reads an answer
+        except Exception as error:
+            out = self._error(error, request_id, scope)
+        await send_answer(send, out, request_id)
+        return out.status
+
+    async def _behind(self, scope: Scope, receive: Receive, send: Send, request_id: str, start: float) -> None:
+        scope[_REQUEST_ID] = request_id
+        status = 500
+
+        async def named(event: Any) -> None:
+            nonlocal status
+            if event["type"] == "http.response.start":
+                status = event["status"]
+                event["headers"] = [*event["headers"], (b"x-request-id", request_id.encode())]
+            await send(event)
+
+        await self._litestar(scope, receive, named)  # type: ignore[arg-type]
+        self.metrics.count(scope.get(_ROUTE, "other"), status, perf_counter() - start)
+
+    # -- Litestar --------------------------------------------------------------------------------------------------
+
+    def _route(self, operation: Operation) -> HTTPRouteHandler:
+        route = f"{operation.method} {operation.template}"
+
+        async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+            scope: Any = request.scope
+            scope[_ROUTE] = route
+            try:
+                out = await serve(self._house, operation, request, scope[_REQUEST_ID])
+            except HTTPException:
+                raise
+            except Exception as error:
+                out = self._error(error, scope[_REQUEST_ID], scope)
+            return _response(out)
+
+        methods: Any = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
+        path = operation.template.replace("}", ":str}")
+        return HTTPRouteHandler(path, http_method=methods, status_code=200, name=operation.name)(handle)
+
+    def _behind_hot(self, path: str, handler: Handler) -> HTTPRouteHandler:
+        """The same address for whoever writes it otherwise, and for its 405."""
+
+        async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+            scope: Any = request.scope
+            scope[_ROUTE] = path
+            try:
+                return _response(await handler(scope, request.receive, scope[_REQUEST_ID]))
+            except Exception as error:
+                return _response(self._error(error, scope[_REQUEST_ID], scope))
+
+        return HTTPRouteHandler(path, http_method=["POST"], status_code=200)(handle)
+
+    def _http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+        scope: Any = request.scope
+        code = _CODE_OF.get(error.status_code)
+        if code is None and error.status_code < 500:
+            code = "invalid_value"
+        refused = Refused(code or "internal", "There is no such address." if code == "not_found" else None)
+        out = error_answer(refused, scope[_REQUEST_ID])
+        allow = [(b"allow", value.encode()) for name, value in (error.headers or {}).items() if name.lower() == "allow"]
+        return _response(out._replace(headers=(*out.headers, *allow)))
+
+    def _unexpected(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        scope: Any = request.scope
+        return _response(self._error(error, scope[_REQUEST_ID], scope))
+
+    def _error(self, error: Exception, request_id: str, scope: Mapping[str, Any]) -> Answer:
+        refused = refused_for(error)
+        if refused is None:
+            self._house.rt.log.error(
+                "request failed", request_id=request_id, method=scope["method"], path=scope["path"], exc_info=error
+            )
+            refused = Refused("internal")
+        return error_answer(refused, request_id)
+
+    # -- metrics ---------------------------------------------------------------------------------------------------
+
+    async def _show_metrics(self, scope: Scope) -> Answer:
+        """To a scraper on this machine, or to a key of the operator; numbers and names of suppliers are no news."""
+        named = {name for name, _ in scope["headers"]}
+        client = scope.get("client")
+        local = client is not None and client[0] in ("127.0.0.1", "::1")
+        if not local or named & {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}:
+            authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+            self._house.gate.caller(authorization).need("connectors")
+        return await self.metrics.page()
+
+
+def _only_reading(page: Callable[[Scope], Awaitable[Answer]]) -> Handler:
+    async def handle(scope: Scope, receive: Receive, request_id: str) -> Answer:
+        if scope["method"] not in ("GET", "HEAD"):
+            refused = error_answer(Refused("method_not_allowed"), request_id)
+            return refused._replace(headers=(*refused.headers, (b"allow", b"GET, HEAD")))
+        return await page(scope)
+
+    return handle
+
+
+def _response(out: Answer) -> Response[bytes]:
+    headers = {name.decode(): value.decode() for name, value in out.headers}
+    media_type = headers.pop("content-type", None)
+    return Response(content=out.body, status_code=out.status, headers=headers, media_type=media_type)

@@ -1,0 +1,223 @@
+"""Who may do what, and how errors look from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chappe import accounts, api
+from chappe.api.openapi import all_operations
+from chappe.api.operations import WORD, Operation
+from tests.api.conftest import LATER, Client, World
+
+SOME_ID = "0000000000000"
+
+
+def concrete(operation: Operation, **numbers: str) -> str:
+    """The path of an operation with ids filled in."""
+    path = operation.template
+    for name, kind in operation.parameters:
+        path = path.replace("{" + name + "}", numbers.get(kind, "nothing" if kind == WORD else f"{kind}_{SOME_ID}"))
+    return path
+
+
+OPERATIONS = [operation for operation in all_operations(api.RESOURCES) if operation.scope is not None]
+ONE = [operation for operation in OPERATIONS if operation.parameters]
+
+
+async def test_no_address_answers_without_a_known_key(world: World, subtests: pytest.Subtests) -> None:
+    revoked, _ = await _revoked(world)
+    for operation in OPERATIONS:
+        with subtests.test(operation.name):
+            answers = []
+            for header in (
+                None,
+                "",
+                "Bearer",
+                "Bearer nonsense",
+                "Bearer ck_live_" + "x" * 43,
+                "Basic eDp5",
+                "Bearer é",
+            ):
+                headers = {} if header is None else {"Authorization": header}
+                reply = await world.client(None).call(
+                    operation.method, concrete(operation), json=operation.example, headers=headers
+                )
+                assert reply.headers["www-authenticate"] == "Bearer"
+                error = reply.json["error"] | {"request_id": ""}
+                answers.append((reply.status, reply.code, error))
+            assert answers == [answers[0]] * len(answers)
+            assert answers[0][:2] == (401, "unauthenticated")
+            reply = await revoked.call(operation.method, concrete(operation), json=operation.example)
+            assert (reply.status, reply.code) == (401, "key_revoked")
+
+
+async def _revoked(world: World) -> tuple[Client, int]:
+    account_id = world.account_ids["acme"]
+    key, secret = await accounts.create_key(world.rt, "test", account_id, name="old", scopes=accounts.ACCOUNT_SCOPES)
+    await accounts.revoke_key(world.rt, "test", account_id, key.id)
+    return world.client(secret), key.id
+
+
+async def test_every_address_needs_its_scope(world: World, subtests: pytest.Subtests) -> None:
+    every = [*accounts.ACCOUNT_SCOPES, "accounts", "connectors", "routes"]
+    for scope in {operation.scope for operation in OPERATIONS}:
+        lacking = await world.key([name for name in every if name != scope], account="house")
+        for operation in (operation for operation in OPERATIONS if operation.scope == scope):
+            with subtests.test(operation.name):
+                reply = await lacking.call(operation.method, concrete(operation), json=operation.example)
+                assert (reply.status, reply.code) == (403, "scope_missing")
+
+
+async def test_a_suspended_account_is_told_so(world: World) -> None:
+    await accounts.update_account(world.rt, "test", world.account_ids["acme"], status="suspended")
+    for reply in (await world.acme.post("/v1/messages", {}), await world.acme.get("/v1/messages")):
+        assert (reply.status, reply.code) == (403, "account_suspended")
+    assert (await world.client("rival").get("/v1/messages")).status == 200
+
+
+async def furnish(world: World, who: str) -> dict[str, str]:
+    """One object of each kind in an account, by the kind of its id."""
+    account_id = world.account_ids[who]
+    client = world.client(who)
+    operator, whose = world.operator, f"?account_id={_account(world, who)}"
+    made: dict[str, Any] = {}
+    to = "33644600001" if who == "acme" else "33644600002"
+    if who != "acme":
+        fields = {"address": to, "inbound": True}
+        assert (await operator.post(f"/v1/senders{whose}", fields)).status == 201
+    sent = await client.post("/v1/messages", {"to": "+33612345678", "text": "x", "send_at": LATER})
+    made["msg"] = sent.json["id"]
+    await world.links["main"].inbound("33612345678", to, "Bonjour")
+    made["inb"] = (await client.get("/v1/inbound")).json["data"][0]["id"]
+    made["key"] = (await client.post("/v1/keys", {"name": "other"})).json["id"]
+    made["smp"] = (await client.post("/v1/smpp_logins", {"system_id": f"{who}1"})).json["id"]
+    made["snd"] = (await client.get("/v1/senders")).json["data"][0]["id"]
+    endpoint = await client.post("/v1/webhook_endpoints", {"url": f"https://192.0.3.7/{who}"})
+    assert endpoint.status == 201, endpoint.body
+    made["whe"] = endpoint.json["id"]
+    await client.post(f"/v1/messages/{made['msg']}/cancel")
+    async with asyncio.timeout(10):
+        while not (log := (await client.get("/v1/webhook_deliveries")).json["data"]):
+            await asyncio.sleep(0.02)
+    made["whd"], made["evt"] = log[0]["id"], log[0]["event_id"]
+    assert account_id
+    return made
+
+
+def _account(world: World, who: str) -> str:
+    from chappe import ids
+
+    return ids.public("acc", world.account_ids[who])
+
+
+async def test_no_account_sees_or_touches_what_is_another_s(world: World, subtests: pytest.Subtests) -> None:
+    """Every operation of the API: with another account's ids it is 404, in lists nothing of it shows."""
+    mine, theirs = await furnish(world, "acme"), await furnish(world, "rival")
+    tenants = [operation for operation in OPERATIONS if operation.tenant]
+    kinds = {kind for operation in tenants for _, kind in operation.parameters}
+    assert kinds == theirs.keys(), "a new kind of object: furnish it"
+    secrets = [value.encode() for value in theirs.values()]
+    for operation in tenants:
+        with subtests.test(operation.name):
+            reply = await world.acme.call(operation.method, concrete(operation, **theirs), json=operation.example)
+            if operation.parameters:
+                assert (reply.status, reply.code) == (404, "not_found"), reply.body
+            else:
+                assert reply.status < 300, reply.body
+            assert not any(secret in reply.body for secret in secrets)
+            whose = "?account_id=" + _account(world, "rival")
+            reply = await world.acme.call(
+                operation.method, concrete(operation, **theirs) + whose, json=operation.example
+            )
+            assert (reply.status, reply.code) == (403, "scope_missing")
+    reading = [operation for operation in tenants if operation.parameters and operation.method == "GET"]
+    for operation in reading:
+        for ids_, who in ((mine, "acme"), (theirs, "rival")):
+            reply = await world.client(who).get(concrete(operation, **ids_))
+            assert reply.status == 200, (operation.name, reply.body)
+            whose = "?account_id=" + _account(world, who)
+            assert (await world.operator.get(concrete(operation, **ids_) + whose)).json.keys() == reply.json.keys()
+
+
+async def test_ids_that_are_none_are_not_found(world: World, subtests: pytest.Subtests) -> None:
+    for operation in ONE:
+        with subtests.test(operation.name):
+            for wrong in ("0", "x_y", "msg_0000000000000", "%00", "%E9", "msg_" + "z" * 13, "a" * 1_000):
+                path = operation.template
+                for name, _ in operation.parameters:
+                    path = path.replace("{" + name + "}", wrong)
+                reply = await world.operator.call(operation.method, path, json=operation.example)
+                assert (reply.status, reply.code) == (404, "not_found"), reply.body
+
+
+async def test_addresses_and_methods_that_are_none_have_the_same_shape(world: World) -> None:
+    for path in ("/", "/v2/messages", "/v1", "/v1/messages/x/y/z", "/docs/other.js", "/v1/%2e%2e/keys", "//"):
+        reply = await world.acme.get(path)
+        assert (reply.status, reply.code) == (404, "not_found"), path
+    assert (await world.acme.get("/v1/messages/batch")).code == "method_not_allowed"
+    assert (await world.acme.post("/v1/messages/", {"to": "+33612345678", "text": "x"})).status == 202
+    for method, path in (("PUT", "/v1/messages"), ("DELETE", "/v1/keys"), ("POST", "/healthz"), ("PATCH", "/docs")):
+        reply = await world.acme.call(method, path)
+        assert (reply.status, reply.code) == (405, "method_not_allowed")
+        assert "GET" in reply.headers["allow"]
+
+
+async def test_unknown_parameters_are_refused(world: World) -> None:
+    reply = await world.acme.get("/v1/messages?stauts=sent")
+    assert (reply.code, reply.param) == ("unknown_field", "stauts")
+    assert reply.json["error"]["action"] == "Did you mean status?"
+    for path, code, param in (
+        ("/v1/messages?limit=0", "invalid_value", "limit"),
+        ("/v1/messages?limit=x", "invalid_type", "limit"),
+        ("/v1/messages?limit=1&limit=2", "invalid_type", "limit"),
+        ("/v1/messages?status=sent&status=lost", "invalid_value", "status[1]"),
+        ("/v1/messages?cursor=abc", "invalid_cursor", "cursor"),
+        ("/v1/messages?created_after=yesterday", "invalid_value", "created_after"),
+        ("/v1/messages?to=12", "number_too_short", "to"),
+        ("/v1/messages?to=%00", "invalid_value", "to"),
+        ("/v1/account?x=1", "unknown_field", "x"),
+    ):
+        reply = await world.acme.get(path)
+        assert (reply.status, reply.code, reply.param) == (422, code, param), (path, reply.body)
+
+
+async def test_what_nobody_foresaw_is_told_with_its_request_id_only(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a secret detail")
+
+    monkeypatch.setattr(world.pipeline, "accept", broken)
+    monkeypatch.setattr("chappe.messages.listed", broken)
+    for reply in (
+        await world.acme.post("/v1/messages", {"to": "+33612345678", "text": "x"}),
+        await world.acme.get("/v1/messages"),
+    ):
+        assert (reply.status, reply.code) == (500, "internal")
+        assert b"secret" not in reply.body
+
+
+@pytest.mark.parametrize("how", ["scope", "mode"])
+async def test_a_key_never_grants_more_than_it_has(world: World, how: str) -> None:
+    client = await world.key(["keys"], mode="test" if how == "mode" else "live")
+    told = {"name": "n", "scopes": ["keys"]} if how == "mode" else {"name": "n", "scopes": ["admin"]}
+    assert (await client.post("/v1/keys", told)).code == "scope_missing"
+
+
+async def test_a_test_key_changes_nothing_that_live_traffic_uses(world: World) -> None:
+    client = await world.key([*accounts.ACCOUNT_SCOPES, "admin"], mode="test", account="house")
+    connector = {"name": "x", "settings": {"host": "h"}, "credentials": {"system_id": "a", "password": "b"}}
+    for path, body in (
+        ("/v1/connectors", connector),
+        ("/v1/routes", {"name": "x", "connector": "main"}),
+        ("/v1/accounts", {"slug": "x", "name": "x"}),
+        ("/v1/senders", {"address": "X"}),
+        ("/v1/smpp_logins", {"system_id": "x"}),
+        ("/v1/webhook_endpoints", {"url": "https://192.0.3.7/"}),
+        ("/v1/keys", {"name": "x"}),
+    ):
+        assert (await client.post(path, body)).code == "scope_missing", path
+    assert (await client.post("/v1/smpp_logins", {"system_id": "x", "mode": "test"})).status == 201
