@@ -13,7 +13,7 @@ from chappe.errors import Refused
 from chappe.messages import Filter, IdempotencyKey, KeyReused, Refusal, Replay, Wire, retention, store, sweep
 from chappe.messages.accept import Call
 from chappe.messages.model import decode_json
-from chappe.storage import Unavailable, sql
+from chappe.storage import Op, Unavailable, sql
 from tests.messages.conftest import NOW, World
 
 THREE_PARTS = "x" * 400
@@ -451,6 +451,24 @@ async def test_a_big_batch_that_broke_off_goes_on_where_it_stopped(world: World)
     assert len(rows) == 450
 
 
+async def test_a_batch_that_the_store_fails_in_the_middle_tells_each_item(world: World) -> None:
+    write = world.rt.store.write
+    calls = 0
+
+    async def second_fails(*ops: Op, **more: object) -> list[object]:
+        nonlocal calls
+        calls += ops[0].statement is store.ADD_MESSAGES
+        if calls == 2:
+            raise Unavailable("the database is away")
+        return await write(*ops, **more)  # type: ignore[arg-type]
+
+    world.link.window = 0
+    world.rt.store.write = second_fails  # type: ignore[method-assign]
+    results = await world.pipeline.accept([world.submission(to=f"+3361{n:07}") for n in range(500)])
+    codes = [r.code if isinstance(r, Refusal) else "ok" for r in results]
+    assert codes == ["ok"] * 200 + ["storage_unavailable"] * 300
+
+
 async def test_the_same_text_over_and_over_is_a_loop(world: World) -> None:
     results = await world.pipeline.accept([world.submission() for _ in range(150)])
     codes = [r.code for r in results if isinstance(r, Refusal)]
@@ -518,7 +536,7 @@ async def test_a_full_queue_refuses_and_takes_again_when_it_has_emptied(world: W
 async def test_a_reply_is_stored_and_told_to_the_owner_of_the_number(world: World) -> None:
     assert await world.link.inbound("33612345678", "33644600001", "Merci")
     [stored] = await messages.inbound(world.rt, Filter(account_id=world.account_id))
-    assert (stored.source, stored.recipient, stored.text) == ("33612345678", "33644600001", "Merci")
+    assert (stored.source, stored.recipient, stored.text) == ("+33612345678", "+33644600001", "Merci")
     await world.until(lambda: world.heard)
     assert world.heard[0].account_id == world.account_id
 

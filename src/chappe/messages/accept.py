@@ -33,7 +33,7 @@ from chappe.messages.model import (
     encode_json,
 )
 from chappe.numbers import NumberError
-from chappe.storage import Conflict, Op
+from chappe.storage import Conflict, Op, Unavailable
 from chappe.text import Encoded, TextError
 
 if TYPE_CHECKING:
@@ -100,7 +100,12 @@ class Acceptor:
         replayed = True
         for n, start in enumerate(range(0, len(submissions), SLICE)):
             slice_key = key and IdempotencyKey(key.account_id, f"{key.key}\x1f{n}", key.digest)
-            done = await self._calls.put(Call(submissions[start : start + SLICE], slice_key))
+            try:
+                done = await self._calls.put(Call(submissions[start : start + SLICE], slice_key))
+            except (Full, Unavailable) as error:
+                if key or not results:
+                    raise  # the same key goes on where this call broke off
+                return results + [_turned_away(error)] * (len(submissions) - start)
             if isinstance(done.error, Replay):
                 results += done.error.results
             elif done.error:
@@ -353,6 +358,13 @@ class Acceptor:
                 rows.append((key.account_id, key.key, key.digest, encode_json(summary(piece.results)).decode(), now))
             ops.append(store.ADD_KEYS(rows))
         return ops
+
+
+def _turned_away(error: Full | Unavailable) -> Refusal:
+    """The rest of a batch whose first slices are committed."""
+    if isinstance(error, Full):
+        return Refusal("queue_full", "Too many messages wait. Send this one again later.")
+    return Refusal("storage_unavailable", "The database did not answer. Send this one again later.")
 
 
 def message_row(m: Message) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from chappe import senders
+from chappe import numbers, senders
 from chappe import text as texts
 from chappe.batching import Batcher, Full
 from chappe.channels import Inbound
@@ -14,6 +14,7 @@ from chappe.channels.contract import Done
 from chappe.channels.settings import SmppSettings
 from chappe.events import TOPIC, InboundReceived
 from chappe.messages import history, store
+from chappe.numbers import NumberError
 from chappe.storage import Op, Row
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class Inbox:
             owner or _NOBODY,
             inbound.connector_id,
             int(test),
-            inbound.source,
-            inbound.destination,
+            address(inbound.source),
+            address(inbound.destination),
             inbound.text,
             inbound.payload,
             inbound.udh,
@@ -138,8 +139,8 @@ class Inbox:
             inbound_id=inbound_id,
             account_id=owner,
             occurred_at=inbound.received_at,
-            to=inbound.destination,
-            sender=inbound.source,
+            to=address(inbound.destination),
+            sender=address(inbound.source),
             text=inbound.text,
             data=base64.b64encode(inbound.payload).decode() if inbound.text is None else None,
             data_coding=inbound.data_coding,
@@ -147,6 +148,14 @@ class Inbox:
             connector=self._house.connector_name(inbound.connector_id),
             test=test,
         )
+
+
+def address(digits: str) -> str:
+    """A number in E.164 with its `+`; short codes and names as they are."""
+    try:
+        return numbers.parse(f"+{digits}").e164
+    except NumberError:
+        return digits
 
 
 def _charset(settings: SmppSettings) -> tuple[texts.Charset, bool, bool]:
