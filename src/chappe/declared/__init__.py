@@ -16,11 +16,12 @@ from chappe.declared.plan import Plan, Step, apply_plan, make_plan
 from chappe.declared.secrets import SecretRef, Secrets
 from chappe.declared.section import Item, Key, Section, World
 from chappe.declared.supply import Connectors, Routes, Senders
+from chappe.declared.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from chappe.runtime import Runtime
 
-SECTIONS: tuple[Section, ...] = (Accounts(), Connectors(), Keys(), Logins(), Senders(), Routes())
+SECTIONS: tuple[Section, ...] = (Accounts(), Connectors(), Keys(), Logins(), Senders(), Webhooks(), Routes())
 """In the order in which they can refer to each other."""
 
 
