@@ -51,7 +51,6 @@ class Service:
         for room in (accounts, connectors, routing, senders):
             await room.start(rt)
         rt.jobs.every("partitions", _DAY_S, _make_partitions)
-        api.start(rt)
         hooks = await webhooks.start(rt)
         api.start(rt)
         pipeline = Pipeline(rt, lambda c, sink: open_link(c, sink, rt.clock, log=rt.log), alone=claim is not None)

@@ -1,0 +1,72 @@
+"""The command line. `COMMANDS` is the whole list; a command's module is imported when it is called, so that
+`chappe --help` answers at once.
+
+A module offers `command`, a function, or `app`, a typer.Typer with commands of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+import typer
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "serve": ("chappe.cli.serve", "Serve the API, the SMPP server, the connectors and the webhooks."),
+    "demo": ("chappe.cli.demo", "Start everything with a simulated operator and watch messages arrive."),
+    "send": ("chappe.cli.send", "Send a message through a running Chappe."),
+    "messages": ("chappe.cli.messages", "List, show, follow and explain messages."),
+    "apply": ("chappe.cli.apply", "Bring accounts, keys, connectors and routes in line with a file."),
+    "export": ("chappe.cli.export", "Write what is configured as the file that makes it."),
+    "keys": ("chappe.cli.keys", "Create, list and revoke API keys."),
+    "doctor": ("chappe.cli.doctor", "Look whether everything is as it must be, and say what to do."),
+    "migrate": ("chappe.cli.migrate", "Bring the database to this version's schema."),
+    "sandbox": ("chappe.cli.sandbox", "Run a simulated operator to send to."),
+}
+
+
+def main() -> None:
+    build(sys.argv[1:])(prog_name="chappe")
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application for one call: the command that is meant for real, the others by name and help only."""
+    meant = next((argument for argument in arguments if not argument.startswith("-")), None)
+    app = typer.Typer(
+        help="Chappe, an open-source A2P messaging platform.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,  # plain help costs half the time of a coloured one
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    for name, (module, help_) in COMMANDS.items():
+        if name != meant:
+            app.command(name, help=help_)(_elsewhere)
+            continue
+        found = import_module(module)
+        command: Callable[..., None] | None = getattr(found, "command", None)
+        if command is not None:
+            app.command(name)(command)
+        else:
+            app.add_typer(found.app, name=name, help=help_)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from chappe import __version__
+
+        typer.echo(f"chappe {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True, callback=_show_version),
+) -> None:
+    """What stands before a command."""
+
+
+def _elsewhere() -> None:
+    """Stands for a command that was not meant; it is only ever listed."""
