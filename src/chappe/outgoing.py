@@ -77,11 +77,12 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the other side answered: the body is cut at MAX_BODY, `elapsed` is in seconds."""
+    """What the other side answered: the body cut at MAX_BODY, `elapsed` in seconds, headers found by any case."""
 
     status: int
     body: bytes
     elapsed: float
+    headers: Mapping[str, str]
 
 
 def is_public(address: str) -> bool:
@@ -158,7 +159,7 @@ class Outgoing:
                     method, url, data=body, headers=headers, allow_redirects=False, timeout=_NO_OTHER_LIMIT
                 ) as answer:
                     content = await _read(answer.content)
-                    return Response(answer.status, content, time.perf_counter() - start)
+                    return Response(answer.status, content, time.perf_counter() - start, answer.headers)
         except TimeoutError:
             raise Unreachable("timeout", f"no answer within {timeout:g} s") from None
         except aiohttp.ClientError as error:

@@ -16,8 +16,8 @@ from chappe.settings import Settings, Smpp
 from chappe.smpp import MessageState, Pdu, commands, receipt
 from chappe.smpp.aio import Bind, BindType, Connection, Server, SessionSettings, Verdict, connect, serve
 from chappe.smpp.session import Unanswered
-from chappe.smsc import Dialect, Ports, Smsc
-from chappe.smsc.dialect import read_id
+from chappe.smsc import Ports, Smsc
+from chappe.smsc.message_ids import read_id
 from chappe.storage import migrate
 
 PASSWORD = "s3cr3t!x"
@@ -221,7 +221,11 @@ class House:
 
     async def login(self, dialect: LoginDialect | None = None, **fields: Any) -> SmppLogin:
         self._logins += 1
-        wanted = {"system_id": f"login{self._logins}", "password": PASSWORD, "account_id": self.account.id} | fields
+        wanted: dict[str, Any] = {
+            "system_id": f"login{self._logins}",
+            "password": PASSWORD,
+            "account_id": self.account.id,
+        } | fields
         login, _ = await accounts.create_login(
             self.rt, "test", wanted.pop("account_id"), dialect=dialect or LoginDialect(), **wanted
         )
@@ -245,7 +249,7 @@ class House:
         self.clients.append(client)
         return client
 
-    def speak(self, login: SmppLogin, dialect: Dialect) -> None:
+    def speak(self, login: SmppLogin, dialect: LoginDialect) -> None:
         """Have a bound login spoken to in a dialect that goes beyond what accounts store."""
         customer = self.smsc._customers[login.id]
         customer.dialect = dialect
@@ -264,9 +268,12 @@ class House:
         return await self.rt.store.scan(sql("select id, due_at, tries, error from smsc_deliveries order by id")())
 
 
-async def open_house(url: str, data_dir: Path, session: SessionSettings | None = None, **smpp: Any) -> House:
-    """A furnished house on an empty store."""
-    await asyncio.to_thread(migrate.create_all, url)
+async def open_house(
+    url: str, data_dir: Path, session: SessionSettings | None = None, *, made: bool = False, **smpp: Any
+) -> House:
+    """A furnished house on an empty store, whose tables may be made already."""
+    if not made:
+        await asyncio.to_thread(migrate.create_all, url)
     settings = Settings(data_dir=data_dir, database=url, secret_key="test", smpp=Smpp(**{"port": 0} | smpp))
     operator = Operator()
     house = House(await open_runtime(settings), operator)

@@ -109,7 +109,7 @@ async def test_a_deleted_login_is_unbound(house: House) -> None:
 async def test_changes_of_a_login_reach_its_sessions(house: House) -> None:
     login = await house.login()
     client = await house.client(login)
-    changed = {"dialect": LoginDialect(default_alphabet="latin1", plus=True), "rate_per_s": 1.0}
+    changed: dict[str, Any] = {"dialect": LoginDialect(default_alphabet="latin1", plus=True), "rate_per_s": 1.0}
     await accounts.update_login(house.rt, "test", house.account.id, login.id, **changed)
     answer = await client.submit("à côté".encode("latin-1"))
     assert (await house.message(answer)).text == "à côté"
@@ -176,7 +176,7 @@ async def test_a_request_that_the_bind_does_not_allow_reads_so(house: House) -> 
     receiver = await house.client(await house.login(), "receiver")
     assert receiver.conn._transport is not None
     frames: list[bytes] = []
-    receiver.conn.data_received = frames.append  # type: ignore[method-assign]
+    receiver.conn.data_received = frames.append  # type: ignore[method-assign, assignment]
     receiver.conn._transport.write(bytes.fromhex("00000010 00000004 00000000 00000009"))
     await until(lambda: frames)
     answer = decode(frames[0])

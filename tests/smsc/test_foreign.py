@@ -54,10 +54,10 @@ async def test_smpp34(house: House) -> None:
     client = smpp34.Client("127.0.0.1", house.ports.plain, login.system_id, PASSWORD, bind_type="TRX")
     async with asyncio.timeout(15):
         smsc = await client.connect()
-        number = {"source_addr": "Acme", "source_addr_ton": 5, "dest_addr_ton": 1, "dest_addr_npi": 1}
+        number: dict[str, Any] = {"source_addr": "Acme", "source_addr_ton": 5, "dest_addr_ton": 1, "dest_addr_npi": 1}
         answer = await smsc.submit_sm(PHONE, b"Bonjour", registered_delivery=1, **number)
         assert answer.is_success
-        event = await smsc.next()
+        event: Any = await smsc.next()
         found = receipt.parse_text(event.short_message)
         assert found is not None and (found.id, found.stat) == (answer.message_id, "DELIVRD")
         refused = await smsc.submit_sm("33999", b"nobody", **number)
@@ -74,7 +74,7 @@ async def test_rusmppyc(house: House) -> None:
         five = rusmppyc.InterfaceVersion.Smpp5_0()
         bound = await client.bind_transceiver(system_id=login.system_id, password=PASSWORD, interface_version=five)
         assert "Smpp5_0" in str(bound.sc_interface_version)
-        number = {
+        number: dict[str, Any] = {
             "source_addr_ton": rusmppyc.Ton.Alphanumeric(),
             "source_addr": "Acme",
             "dest_addr_ton": rusmppyc.Ton.International(),
@@ -90,7 +90,8 @@ async def test_rusmppyc(house: House) -> None:
         ids = []
         async for event in events:
             assert isinstance(event, rusmppyc.Event.Incoming)
-            deliver: Any = event._0.pdu._0
+            pdu: Any = event._0.pdu
+            deliver = pdu._0
             await client.deliver_sm_resp(event._0.sequence_number, "")
             found = receipt.parse_text(bytes(deliver.short_message))
             assert found is not None

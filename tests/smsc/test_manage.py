@@ -30,6 +30,7 @@ async def test_query_tells_the_state_the_time_and_the_reason(house: House) -> No
     assert (await query(young, scheduled)).fields["message_state"] == MessageState.SCHEDULED
 
     delivered = (await client.submit(b"two")).fields["message_id"]
+    await until(lambda: len(client.receipts) + len(young.receipts) == 1)
     house.operator.fate, house.operator.err = MessageState.UNDELIVERABLE, "001"
     failed = (await client.submit(b"three")).fields["message_id"]
     await until(lambda: len(client.receipts) + len(young.receipts) == 2)
@@ -53,7 +54,7 @@ async def test_ids_that_are_not_ones_own_are_unknown(house: House) -> None:
     assert await cancel(client, message_id) == status.ESME_RINVMSGID
     replaced = await client.ask(commands.REPLACE_SM, message_id=message_id, short_message=b"mine")
     assert replaced.command_status == status.ESME_RINVMSGID
-    addresses = {"source_addr": "Theirs", "dest_addr_ton": 1, "destination_addr": PHONE}
+    addresses: dict[str, Any] = {"source_addr": "Theirs", "dest_addr_ton": 1, "destination_addr": PHONE}
     assert await cancel(client, **addresses) == status.ESME_RCANCELFAIL
     assert (await house.message(theirs)).state is State.SCHEDULED
 
@@ -81,7 +82,7 @@ async def test_messages_are_canceled_by_their_addresses_and_service_type(house: 
         await client.submit(b"y", schedule_delivery_time=LATER, service_type="CMT", destination_addr="33612345679"),
         await neighbour.submit(b"z", schedule_delivery_time=LATER, service_type="CMT"),
     ]
-    addresses = {"source_addr": "Acme", "dest_addr_ton": 1, "destination_addr": PHONE}
+    addresses: dict[str, Any] = {"source_addr": "Acme", "dest_addr_ton": 1, "destination_addr": PHONE}
     assert await cancel(client, **addresses, service_type="CMT") == 0
     assert [(await house.message(answer)).state for answer in mine] == [State.CANCELED] * 2
     assert [(await house.message(answer)).state for answer in kept] == [State.SCHEDULED] * 3

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chappe.accounts import LoginDialect, SmppLogin
+from chappe.accounts import IdForm, LoginDialect, SmppLogin
 from chappe.errors import DELIVERY, ERRORS
 from chappe.messages import State
 from chappe.smpp import MessageState, Pdu, commands, encode, receipt, status, tlv
 from chappe.smsc.addresses import read_destination, read_source, write_address
 from chappe.smsc.compose import compose
-from chappe.smsc.dialect import Dialect, IdForm, dialect_of, read_id, write_id
+from chappe.smsc.message_ids import read_id, write_id
 from chappe.smsc.model import BACKOFF_S, InboundNews, Kind, ReceiptNews, decode_news, encode_news, retry_after_s
 from chappe.smsc.refusals import STATUS, Unfit, status_of
 from chappe.smsc.states import ERROR_NUMBER, MESSAGE_STATE, wants
@@ -42,13 +42,6 @@ def test_nothing_that_a_customer_writes_as_an_id_raises(text: str, form: IdForm)
     assert number is None or 0 <= number < 1 << 63
 
 
-def test_the_dialect_of_a_login_is_taken_over_by_name() -> None:
-    told = LoginDialect(default_alphabet="latin1", receipt_dates=12, receipt_tlvs=False, plus=True, ton_npi=False)
-    dialect = dialect_of(told)
-    for name in LoginDialect.__struct_fields__:
-        assert getattr(dialect, name) == getattr(told, name)
-
-
 @pytest.mark.parametrize(
     ("ton", "address", "country", "number"),
     [
@@ -62,11 +55,11 @@ def test_the_dialect_of_a_login_is_taken_over_by_name() -> None:
     ],
 )
 def test_destinations_are_read_by_their_type(ton: int, address: str, country: str | None, number: str) -> None:
-    assert read_destination(ton, address, Dialect(country=country)) == number
+    assert read_destination(ton, address, LoginDialect(country=country)) == number
 
 
 def test_sources_are_numbers_codes_or_names() -> None:
-    french = Dialect(country="FR")
+    french = LoginDialect(country="FR")
     assert read_source(5, "Acme Inc", french) == "Acme Inc"
     assert read_source(1, "+33612345678", french) == "+33612345678"
     assert read_source(2, "0612345678", french) == "+33612345678"
@@ -131,7 +124,7 @@ def submit_pdu(tlvs: Any = (), **fields: Any) -> Pdu:
 
 
 def test_the_purpose_is_the_logins_or_what_service_type_or_a_tlv_says() -> None:
-    dialect = Dialect(purposes={"OTP": "otp", "ADS": "marketing"}, purpose_tlv=0x1500)
+    dialect = LoginDialect(purposes={"OTP": "otp", "ADS": "marketing"}, purpose_tlv=0x1500)
     assert read(submit_pdu(), LOGIN, dialect, NOW).purpose == "transactional"
     otp = read(submit_pdu(service_type="OTP"), LOGIN, dialect, NOW)
     assert (otp.purpose, otp.wire.service_type) == ("otp", "")
@@ -155,7 +148,7 @@ def test_no_content_raises_anything_but_a_refusal(
 ) -> None:
     pdu = submit_pdu([(tlv.MESSAGE_PAYLOAD, octets)], octets=b"", data_coding=data_coding, esm_class=esm_class)
     try:
-        submission = read(pdu, LOGIN, Dialect(default_alphabet=alphabet), NOW)
+        submission = read(pdu, LOGIN, LoginDialect(default_alphabet=alphabet), NOW)
     except Unfit as unfit:
         assert unfit.status in status.TABLE and unfit.reason
     else:
@@ -176,7 +169,7 @@ def test_a_phones_text_can_be_read_from_what_is_composed(
     written: InboundNews, alphabet: Any, long_messages: Any, with_tlvs: bool
 ) -> None:
     assert decode_news(Kind.INBOUND, encode_news(written).decode()) == written
-    dialect = Dialect(default_alphabet=alphabet, long_messages=long_messages)
+    dialect = LoginDialect(default_alphabet=alphabet, long_messages=long_messages)
     pdus = compose(written, dialect, with_tlvs=with_tlvs)
     parts = []
     for n, pdu in enumerate(pdus, 1):
@@ -196,12 +189,12 @@ def test_a_receipt_says_the_same_in_text_and_tlvs() -> None:
         77, "undelivered", "+33612345678", "Acme", NOW, NOW + 60_000, "Łódź", "absent_subscriber", b"\0\1"
     )
     assert decode_news(Kind.RECEIPT, encode_news(told).decode()) == told
-    [pdu] = compose(told, Dialect(message_id="decimal"), with_tlvs=True)
+    [pdu] = compose(told, LoginDialect(message_id="decimal"), with_tlvs=True)
     found = receipt.from_pdu(pdu)
     assert found is not None
     assert (found.id, found.state, found.err, found.network_error) == ("77", MessageState.UNDELIVERABLE, "060", (3, 60))
     assert found.text == "??d?"
     assert pdu.tlv(tlv.MESSAGE_STATE) == b"\x05"
-    [bare] = compose(told, Dialect(receipt_text=False), with_tlvs=True)
+    [bare] = compose(told, LoginDialect(receipt_text=False), with_tlvs=True)
     assert bare.fields.get("short_message", b"") == b""
     assert receipt.from_pdu(bare) is not None

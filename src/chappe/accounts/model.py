@@ -100,8 +100,19 @@ class ApiKey(Struct, frozen=True):
         return self.mode == "test"
 
 
+IdForm = Literal["opaque", "decimal", "hex", "hex_upper"]
+
+
 class LoginDialect(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a customer's SMPP client wants to be spoken to."""
+    """How a customer's SMPP client wants to be spoken to.
+
+    `message_id` is the form of ids in responses and in the receipted_message_id TLV; `receipt_id` that of `id:` in the
+    text of receipts, where it differs. `country` (ISO) completes national numbers. `purposes` reads the purpose of a
+    message from its service_type, `purpose_tlv` from a TLV that holds its name. `long_messages` says how a message
+    from a phone comes that fits no single deliver_sm. `inbound` off keeps messages from phones away from this login.
+    `reasons` adds additional_status_info_text to every refusal: before SMPP 5.0 only data_sm_resp has it, and there are
+    clients that stumble over it elsewhere.
+    """
 
     default_alphabet: Literal["gsm7", "gsm7_packed", "latin1", "ascii"] = "gsm7"  # what data_coding 0 means
     receipt_dates: Literal[10, 12, 14] = 10  # digits of submit date and done date
@@ -110,6 +121,14 @@ class LoginDialect(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     receipt_text: bool = True
     plus: bool = False  # write + before international numbers in deliver_sm
     ton_npi: bool = True  # set TON and NPI in deliver_sm; off sends 0/0
+    message_id: IdForm = "opaque"
+    receipt_id: IdForm | None = None
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$")] | None = None
+    purposes: dict[str, Purpose] = {}
+    purpose_tlv: Annotated[int, Meta(ge=0, le=0xFFFF)] | None = None
+    long_messages: Literal["udh", "payload"] = "udh"
+    inbound: bool = True
+    reasons: bool = False
 
 
 class SmppLogin(Struct, frozen=True):

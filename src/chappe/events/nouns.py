@@ -32,6 +32,7 @@ class MessageUpdated(Event, frozen=True, kw_only=True, tag="message.updated"):
     connector: str | None = None
     encoding: str | None = None
     segments: int = 1
+    country: str | None = None  # ISO 3166 alpha-2
     correlation_id: str | None = None
     tags: list[str] | None = None
     metadata: dict[str, Any] | None = None

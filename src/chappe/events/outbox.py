@@ -199,7 +199,8 @@ def kind_of(event: type[Event]) -> str:
 async def _rest(stopping: asyncio.Event, seconds: float) -> bool:
     """Wait that long, or less if the process stops, which is the answer."""
     try:
-        await asyncio.wait_for(stopping.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
     except TimeoutError:
         return False
     return True
@@ -270,7 +271,8 @@ class _Worker:
         hidden the event from us, and it will wake nobody when it ends.
         """
         try:
-            await asyncio.wait_for(self.wake.wait(), self._pause_s)
+            async with asyncio.timeout(self._pause_s):
+                await self.wake.wait()
             self._pause_s = FIRST_POLL_S
         except TimeoutError:
             self._pause_s = min(2 * self._pause_s, POLL_S)

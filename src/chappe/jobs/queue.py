@@ -231,7 +231,8 @@ class Jobs:
 async def _until(event: asyncio.Event, seconds: float) -> bool:
     """Wait for the event, at most so long; whether it came."""
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         return False
     return True

@@ -67,7 +67,8 @@ class Schedule:
             due = min((entry.due for entry in self._entries.values() if entry.task is None), default=math.inf)
             wake_at = min(due, hold_at) if self._held_until > now else hold_at
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), max(0.01, wake_at - self._clock.monotonic()))
+                async with asyncio.timeout(max(0.01, wake_at - self._clock.monotonic())):
+                    await self.wake.wait()
         await self._release()
 
     async def _hold(self, now: float) -> None:

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from chappe.smsc.dialect import Dialect
 from chappe.smsc.keep import Aside, Waiting, asides, prune, replay, waiting
 from chappe.smsc.model import Kind
 from chappe.smsc.server import Ports, SessionInfo, Smsc
 
 __all__ = [
     "Aside",
-    "Dialect",
     "Kind",
     "Ports",
     "SessionInfo",

@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from chappe import numbers
+from chappe.accounts import LoginDialect
 from chappe.numbers import NumberError
 from chappe.smpp import status
-from chappe.smsc.dialect import Dialect
 from chappe.smsc.refusals import Unfit
 from chappe.text import TON_NPI, sender_kind
 
@@ -24,7 +24,7 @@ class Address(NamedTuple):
     address: str
 
 
-def read_destination(ton: int, address: str, dialect: Dialect) -> str:
+def read_destination(ton: int, address: str, dialect: LoginDialect) -> str:
     """The number `+...` that a customer means. Without a TON that says otherwise, digits are international.
 
     Raises Unfit.
@@ -43,7 +43,7 @@ def read_destination(ton: int, address: str, dialect: Dialect) -> str:
     return "+" + (digits[2:] if digits[:2] == "00" else digits)
 
 
-def read_source(ton: int, address: str, dialect: Dialect) -> str | None:
+def read_source(ton: int, address: str, dialect: LoginDialect) -> str | None:
     """The sender that a customer means; None for an empty one, which is the account's default. Raises Unfit."""
     sender = address if ton == _ALPHANUMERIC else address.strip()
     if not sender:

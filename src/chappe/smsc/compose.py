@@ -7,9 +7,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from chappe.accounts import LoginDialect
 from chappe.smpp import Pdu, commands, receipt, tlv
 from chappe.smsc.addresses import write_address
-from chappe.smsc.dialect import Dialect, write_id
+from chappe.smsc.message_ids import write_id
 from chappe.smsc.model import InboundNews, News, ReceiptNews
 from chappe.smsc.states import MESSAGE_STATE, error_number, is_intermediate, network_error
 from chappe.text import Concatenation, Encoded, Options, Part, TextError, encode, encode_binary
@@ -22,7 +23,7 @@ _SEPTETS: Final = 160  # of one message
 _MAX_PARTS: Final = 255
 
 
-def compose(news: News, dialect: Dialect, *, with_tlvs: bool) -> list[Pdu]:
+def compose(news: News, dialect: LoginDialect, *, with_tlvs: bool) -> list[Pdu]:
     """The PDUs that carry the news, all of which have to be acknowledged. `with_tlvs`: the peer speaks 3.4 or later.
 
     Raises PduError or TextError for what no deliver_sm can carry.
@@ -32,7 +33,7 @@ def compose(news: News, dialect: Dialect, *, with_tlvs: bool) -> list[Pdu]:
     return _inbound(news, dialect, with_tlvs)
 
 
-def _receipt(news: ReceiptNews, dialect: Dialect) -> Pdu:
+def _receipt(news: ReceiptNews, dialect: LoginDialect) -> Pdu:
     state = MESSAGE_STATE[news.state]
     number = error_number(news.error)
     fields = _addresses(news.to, news.sender, dialect)
@@ -60,7 +61,7 @@ def _style(date_digits: Literal[10, 12, 14], tz_offset: int) -> receipt.Style:
     return receipt.Style(date_digits=date_digits, tz_offset=tz_offset)
 
 
-def _inbound(news: InboundNews, dialect: Dialect, with_tlvs: bool) -> list[Pdu]:
+def _inbound(news: InboundNews, dialect: LoginDialect, with_tlvs: bool) -> list[Pdu]:
     """One PDU a part; what is too long for short_message goes in message_payload."""
     addresses = _addresses(news.sender, news.to, dialect)
     encoded = _encoded(news, dialect, "payload" if with_tlvs and dialect.long_messages == "payload" else "udh8")
@@ -75,7 +76,7 @@ def _inbound(news: InboundNews, dialect: Dialect, with_tlvs: bool) -> list[Pdu]:
     return pdus
 
 
-def _encoded(news: InboundNews, dialect: Dialect, concat: Concatenation) -> Encoded:
+def _encoded(news: InboundNews, dialect: LoginDialect, concat: Concatenation) -> Encoded:
     """The parts of a message from a phone, its text in the login's alphabet or else in UCS-2."""
     if news.text is None:
         return _octets(news, concat)
@@ -114,7 +115,7 @@ def _with_coding(encoded: Encoded, data_coding: int) -> Encoded:
     return msgspec.structs.replace(encoded, data_coding=data_coding)
 
 
-def _addresses(source: str, destination: str, dialect: Dialect) -> dict[str, Any]:
+def _addresses(source: str, destination: str, dialect: LoginDialect) -> dict[str, Any]:
     from_ton, from_npi, from_address = write_address(source, dialect.plus, dialect.ton_npi)
     to_ton, to_npi, to_address = write_address(destination, dialect.plus, dialect.ton_npi)
     return {

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from chappe.accounts import LoginDialect
 from chappe.batching import Batcher
 from chappe.smpp import PduError, status
 from chappe.smpp.aio import Connection
 from chappe.smsc import store
 from chappe.smsc.compose import compose
-from chappe.smsc.dialect import Dialect
 from chappe.smsc.model import decode_news, retry_after_s
 from chappe.smsc.outbox import Flight, Outbox
 from chappe.storage import Row, StoreError
@@ -71,7 +71,7 @@ class Courier:
 
     # -- what sessions tell -----------------------------------------------------------------------------------------
 
-    def join(self, login_id: int, dialect: Dialect, session: Connection) -> None:
+    def join(self, login_id: int, dialect: LoginDialect, session: Connection) -> None:
         """A session that receives."""
         box = self._boxes.get(login_id)
         if box is None:
@@ -91,7 +91,7 @@ class Courier:
             for flight in box.clear():
                 self._fail(flight, "the session ended", at_once=True)
 
-    def speak(self, login_id: int, dialect: Dialect) -> None:
+    def speak(self, login_id: int, dialect: LoginDialect) -> None:
         """The login's dialect has changed."""
         if login_id in self._boxes:
             self._boxes[login_id].dialect = dialect

@@ -18,9 +18,9 @@ from chappe.smpp import Bucket, Failure, Pdu, SmeAddress, commands, status, tlv
 from chappe.smpp.aio import Connection
 from chappe.smsc.addresses import read_destination
 from chappe.smsc.courier import Courier
-from chappe.smsc.dialect import dialect_of, write_id
 from chappe.smsc.intake import Intake
 from chappe.smsc.manage import Desk
+from chappe.smsc.message_ids import write_id
 from chappe.smsc.on import GROUP
 from chappe.smsc.outbox import Flight
 from chappe.smsc.refusals import Unfit, of_exception, status_of
@@ -67,7 +67,7 @@ class Customer:
         elif self._bucket is None or self._bucket.rate != rate:
             self._bucket = Bucket(rate, max(1.0, rate), self._loop.time())
         self.login = login
-        self.dialect = dialect_of(login.dialect)
+        self.dialect = login.dialect
         self._courier.speak(login.id, self.dialect)
 
     def join(self, conn: Connection) -> None:

@@ -12,7 +12,6 @@ from chappe.errors import Refused
 from chappe.messages import Filter, InboundMessage, Message
 from chappe.messages.model import decode_json
 from chappe.smsc import store
-from chappe.smsc.dialect import dialect_of
 from chappe.smsc.model import QUOTED, InboundNews, Kind, News, ReceiptNews
 from chappe.smsc.on import reference_of, row, submitted_id
 from chappe.smsc.states import is_intermediate, wants
@@ -125,7 +124,7 @@ async def _told(rt: Runtime, login: SmppLogin, since: int, until: int) -> AsyncI
 
 
 def login_hears(login: SmppLogin) -> bool:
-    return dialect_of(login.dialect).inbound
+    return login.dialect.inbound
 
 
 def _is_told(message: Message) -> bool:

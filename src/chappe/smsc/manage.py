@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from chappe import ids, messages
-from chappe.accounts import SmppLogin
+from chappe.accounts import LoginDialect, SmppLogin
 from chappe.errors import Refused
 from chappe.messages import Filter, Message, Pipeline, State
 from chappe.messages.model import RANK, decode_json
 from chappe.smpp import MessageState, Pdu, status, times, tlv
 from chappe.smsc.addresses import read_destination, read_source
-from chappe.smsc.dialect import Dialect, read_id
+from chappe.smsc.message_ids import read_id
 from chappe.smsc.on import GROUP
 from chappe.smsc.refusals import Unfit
 from chappe.smsc.states import MESSAGE_STATE, error_number
@@ -35,7 +35,7 @@ class Desk:
         self._pipeline = pipeline
         self._rt = pipeline.rt
 
-    async def query(self, login: SmppLogin, dialect: Dialect, pdu: Pdu, interface_version: int) -> Fields:
+    async def query(self, login: SmppLogin, dialect: LoginDialect, pdu: Pdu, interface_version: int) -> Fields:
         """The state of a message; of a submit_multi that of its slowest message."""
         found = await self._found(login, dialect, pdu.fields["message_id"])
         message = min(found, key=lambda one: RANK[one.state])
@@ -50,7 +50,7 @@ class Desk:
             "error_code": error_number(error),
         }
 
-    async def cancel(self, login: SmppLogin, dialect: Dialect, pdu: Pdu) -> Fields:
+    async def cancel(self, login: SmppLogin, dialect: LoginDialect, pdu: Pdu) -> Fields:
         """Take back the message of this id, or all that wait with these addresses and service_type."""
         fields = pdu.fields
         to = None
@@ -74,7 +74,7 @@ class Desk:
             raise Unfit(status.ESME_RCANCELFAIL, "No such message waits any more.")
         return {}
 
-    async def replace(self, login: SmppLogin, dialect: Dialect, pdu: Pdu) -> Fields:
+    async def replace(self, login: SmppLogin, dialect: LoginDialect, pdu: Pdu) -> Fields:
         """Another text for a message that waits, read in UCS-2 if the first was, else as data_coding 0."""
         fields = pdu.fields
         if fields["schedule_delivery_time"] or fields["validity_period"]:
@@ -101,7 +101,7 @@ class Desk:
         )
         return {}
 
-    async def _found(self, login: SmppLogin, dialect: Dialect, message_id: str) -> list[Message]:
+    async def _found(self, login: SmppLogin, dialect: LoginDialect, message_id: str) -> list[Message]:
         """The message of an id, or the messages of a submit_multi. Raises Unfit if it is not this account's."""
         number = read_id(dialect.message_id, message_id)
         if number is not None:
@@ -114,7 +114,7 @@ class Desk:
                 return found
         raise Unfit(status.ESME_RINVMSGID, "There is no such message.")
 
-    async def _waiting(self, login: SmppLogin, dialect: Dialect, fields: Fields, to: str | None) -> list[Message]:
+    async def _waiting(self, login: SmppLogin, dialect: LoginDialect, fields: Fields, to: str | None) -> list[Message]:
         sender = read_source(fields["source_addr_ton"], fields["source_addr"], dialect)
         if to is None or sender is None:
             raise Unfit(status.ESME_RCANCELFAIL, "Give the message_id, or source and destination.")

@@ -10,7 +10,6 @@ from chappe import accounts, ids
 from chappe.events import InboundReceived, MessageUpdated
 from chappe.smpp import tlv
 from chappe.smsc import store
-from chappe.smsc.dialect import dialect_of
 from chappe.smsc.model import QUOTED, InboundNews, Kind, News, ReceiptNews, encode_news
 from chappe.smsc.states import wants
 from chappe.storage import Op
@@ -62,7 +61,7 @@ def receivers(rt: Runtime, event: InboundReceived) -> list[int]:
         if login.status == "active"
         and login.test == event.test
         and event.login_id in (None, login.id)
-        and dialect_of(login.dialect).inbound
+        and login.dialect.inbound
     ]
 
 

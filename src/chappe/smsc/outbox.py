@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from chappe.accounts import LoginDialect
 from chappe.smpp import Pdu, PduError
 from chappe.smpp.aio import Connection, NotBound, PeerTooOld, WindowFull
-from chappe.smsc.dialect import Dialect
 
 _VERSION_WITH_TLVS = 0x34
 
@@ -31,7 +31,7 @@ class Outbox:
     the quick looks left."""
 
     login_id: int
-    dialect: Dialect
+    dialect: LoginDialect
     sessions: deque[Connection] = field(default_factory=deque)  # the next one's turn first
     parts: deque[tuple[Pdu, Flight]] = field(default_factory=deque)
     waiting: bool = True

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from chappe.accounts import SmppLogin
+from chappe.accounts import LoginDialect, SmppLogin
 from chappe.messages import PURPOSES, Submission, Wire
 from chappe.messages.model import PLAIN, Purpose
 from chappe.smpp import Pdu, status, times, tlv
 from chappe.smsc.addresses import read_destination, read_source
-from chappe.smsc.dialect import Dialect
 from chappe.smsc.on import ORIGIN
 from chappe.smsc.refusals import Unfit
 from chappe.text import Charset, decode, parse_udh, read_data_coding, unpack
@@ -61,7 +60,7 @@ class Content:
     ucs2: bool = False
 
 
-def read(pdu: Pdu, login: SmppLogin, dialect: Dialect, now: int) -> Submission:
+def read(pdu: Pdu, login: SmppLogin, dialect: LoginDialect, now: int) -> Submission:
     """The submission in a submit_sm or data_sm. `now` in milliseconds. Raises Unfit."""
     fields = pdu.fields
     to = read_destination(fields["dest_addr_ton"], fields["destination_addr"], dialect)
@@ -69,7 +68,7 @@ def read(pdu: Pdu, login: SmppLogin, dialect: Dialect, now: int) -> Submission:
 
 
 def read_common(
-    pdu: Pdu, login: SmppLogin, dialect: Dialect, now: int, to: str, correlation_id: str | None = None
+    pdu: Pdu, login: SmppLogin, dialect: LoginDialect, now: int, to: str, correlation_id: str | None = None
 ) -> Submission:
     """All that a submission says beside its destination. Raises Unfit."""
     fields = pdu.fields
@@ -138,7 +137,7 @@ def _wire(
 # -- what it says ------------------------------------------------------------------------------------------------------
 
 
-def read_content(pdu: Pdu, dialect: Dialect, *, whole: bool) -> Content:
+def read_content(pdu: Pdu, dialect: LoginDialect, *, whole: bool) -> Content:
     """The text or the octets; `whole` is False for a part that SAR numbers. Raises Unfit."""
     fields = pdu.fields
     user_data: bytes = fields.get("short_message", b"")
@@ -156,7 +155,7 @@ def read_content(pdu: Pdu, dialect: Dialect, *, whole: bool) -> Content:
     return read_text(user_data, data_coding, dialect)
 
 
-def read_text(user_data: bytes, data_coding: int, dialect: Dialect) -> Content:
+def read_text(user_data: bytes, data_coding: int, dialect: LoginDialect) -> Content:
     """A whole message in an alphabet. Raises Unfit."""
     alphabet, packed = _alphabet(dialect)
     decoded = decode(user_data, data_coding, False, alphabet, False, packed)
@@ -167,7 +166,7 @@ def read_text(user_data: bytes, data_coding: int, dialect: Dialect) -> Content:
     return Content(decoded.text, message_class=decoded.message_class, ucs2=decoded.encoding == "ucs2")
 
 
-def _octets(user_data: bytes, data_coding: int, udhi: bool, whole: bool, dialect: Dialect) -> Content:
+def _octets(user_data: bytes, data_coding: int, udhi: bool, whole: bool, dialect: LoginDialect) -> Content:
     """Octets that pass as they are. Only the pipeline's own cutting may make them more than one message."""
     udh, payload = b"", user_data
     if udhi:
@@ -191,7 +190,7 @@ def _octets(user_data: bytes, data_coding: int, udhi: bool, whole: bool, dialect
     return Content(data=payload, udh=udh, data_coding=data_coding)
 
 
-def _alphabet(dialect: Dialect) -> tuple[Charset, bool]:
+def _alphabet(dialect: LoginDialect) -> tuple[Charset, bool]:
     """(alphabet of data_coding 0, its septets are packed)."""
     if dialect.default_alphabet == "gsm7_packed":
         return "gsm7", True
@@ -199,7 +198,7 @@ def _alphabet(dialect: Dialect) -> tuple[Charset, bool]:
 
 
 def _read_tlvs(
-    pdu: Pdu, dialect: Dialect
+    pdu: Pdu, dialect: LoginDialect
 ) -> tuple[tuple[int, int, int] | None, tuple[tuple[int, bytes], ...], Purpose | None]:
     """(SAR numbers, the TLVs to pass on, the purpose that one of them names). Raises Unfit."""
     passed = tuple(pair for pair in pdu.tlvs if pair[0] not in _OURS and pair[0] != dialect.purpose_tlv)

@@ -32,6 +32,7 @@ def message(event: MessageUpdated) -> dict[str, Any]:
         "purpose": event.purpose,
         "channel": event.channel,
         "connector": event.connector,
+        "country": event.country,
         "encoding": event.encoding,
         "segments": event.segments,
         "characters": None if event.text is None else len(event.text),

@@ -49,12 +49,11 @@ async def post(rt: Runtime, url: str, keys: Keys, event_id: int, body: str) -> P
     except Unreachable as error:
         words = f"{error.code}: {error.message}".replace("\0", "\ufffd")[:200]
         return Posted(now, None, words, round((rt.clock.monotonic() - started) * 1000))
-    headers_back = getattr(answer, "headers", {})
     return Posted(
         now,
         answer.status,
         None if 200 <= answer.status < 300 else f"http_{answer.status}",
         round(answer.elapsed * 1000),
         excerpt(answer.body) or None,
-        retry_after(headers_back.get("Retry-After"), now),
+        retry_after(answer.headers.get("Retry-After"), now),
     )
