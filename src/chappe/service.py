@@ -41,7 +41,7 @@ class Service:
 
     async def _start(self) -> None:
         settings = self.settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds texts and the secret key
         claim: IO[bytes] | None = exclusive.claim(settings.database)
         if claim is not None:
             self._ending.callback(claim.close)

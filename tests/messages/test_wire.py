@@ -55,6 +55,8 @@ def test_a_part_that_the_customer_numbered_passes_as_it_is() -> None:
         (Wire(protocol_id=0x7F), "sim_toolkit"),
         (Wire(data=b"x", data_coding=0xF6), "sim_toolkit"),
         (Wire(data=b"x", udh=bytes.fromhex("0605040B8423F0")), "wap_push"),
+        (Wire(tlvs=((0x020B, bytes.fromhex("0B84")),)), "wap_push"),
+        (Wire(tlvs=((0x020B, bytes.fromhex("1F90")),)), None),
         (Wire(), None),
     ],
 )

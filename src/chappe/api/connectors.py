@@ -183,5 +183,9 @@ def _link(call: Call, id: int) -> LinkOut | None:
         circuit_open=status.circuit_open,
         last_error=status.last_error or None,
         since=rfc(status.since) if status.since else None,
-        binds=[dict(bind) for bind in status.binds],
+        binds=[dict(bind, since=_moment(bind.get("since"))) for bind in status.binds],
     )
+
+
+def _moment(millis: object) -> str | None:
+    return rfc(millis) if isinstance(millis, int) and millis else None

@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 
 from chappe import declared
-from chappe.cli.runtime import ConfigOption, actor, fail, out, run
+from chappe.cli.runtime import ConfigOption, actor, run
+from chappe.cli.terminal import fail, out
 from chappe.declared import Invalid, Plan, Secrets, Step
 from chappe.runtime import Runtime
 

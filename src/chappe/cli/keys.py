@@ -9,7 +9,8 @@ from rich.table import Column, Table
 
 from chappe import accounts, ids
 from chappe.accounts import DEFAULT_SCOPES, KEYS, Account, directory
-from chappe.cli.runtime import ConfigOption, actor, out, run
+from chappe.cli.runtime import ConfigOption, actor, run
+from chappe.cli.terminal import out
 from chappe.clock import rfc3339
 from chappe.errors import Refused
 from chappe.runtime import Runtime

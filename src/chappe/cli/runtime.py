@@ -7,12 +7,12 @@ import getpass
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 
 from chappe import declared
+from chappe.cli.terminal import fail
 from chappe.errors import Refused
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings, SettingsError, load
@@ -24,9 +24,6 @@ T = TypeVar("T")
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", envvar="CHAPPE_CONFIG", help="Settings file (TOML).", dir_okay=False)
 ]
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def actor() -> str:
@@ -52,11 +49,6 @@ def run(work: Callable[[Runtime], Awaitable[T]], config: Path | None) -> T:
         fail(f"{error} {error.action}")
     except (Unavailable, OSError) as error:
         fail(f"The database does not answer: {error}")
-
-
-def fail(message: str) -> NoReturn:
-    err.print(message, style="red", markup=False)
-    raise typer.Exit(1)
 
 
 class _Outdated(Exception):

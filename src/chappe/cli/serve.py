@@ -12,7 +12,8 @@ import typer
 import uvloop
 
 from chappe import logs, service
-from chappe.cli.runtime import ConfigOption, fail
+from chappe.cli.runtime import ConfigOption
+from chappe.cli.terminal import fail
 from chappe.settings import SettingsError, load
 from chappe.storage import Unavailable
 from chappe.storage.exclusive import AlreadyServed

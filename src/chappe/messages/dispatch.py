@@ -52,6 +52,7 @@ class Desk:
         self.connector = connector
         self.status = LinkStatus()
         self.reserved = 0
+        self.unstored = 0  # answers on their way to the store: their rows are still `sending`
         self.backlog = [True] * len(Lane)  # what an earlier process left is not known yet
         self.link: Link | None = None
         self._house = house
@@ -75,10 +76,16 @@ class Desk:
             await self.link.stop()
 
     def room(self) -> int:
-        """Parts that may be sent beyond those promised already."""
+        """Parts that may be sent beyond those promised already. A part takes room until its answer is stored, so
+        that a crash never leaves more in doubt than the windows hold."""
         if self.link is None:
             return 0
-        return self.link.room() - self.reserved - len(self._unwritten)
+        return self.link.room() - self.reserved - len(self._unwritten) - self.unstored
+
+    def stored(self, _result: object) -> None:
+        """An answer has reached the store."""
+        self.unstored -= 1
+        self._wake.set()
 
     def wake(self, *, backlog: bool = False) -> None:
         if backlog:
@@ -122,7 +129,8 @@ class Desk:
                 self._house.rt.log.warning("queue unavailable", connector=self.connector.name, error=str(error))
                 await asyncio.sleep(_PAUSE_S)
             try:
-                await asyncio.wait_for(self._wake.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):  # wait_for of Python 3.11 can swallow a cancellation
+                    await self._wake.wait()
             except TimeoutError:
                 await self._look()
 
@@ -155,7 +163,8 @@ class Desk:
         return [flight_of(row, claim) for row in rows]
 
     async def _send(self, flights: Sequence[Flight]) -> None:
-        done = await self._answered_parts([f for f in flights if f.tries > 0 or f.doubts > 0])
+        # of several parts some may have been taken before, also in a try that was throttled and does not count
+        done = await self._answered_parts([f for f in flights if f.tries or f.doubts or f.message.segments > 1])
         for flight in flights:
             flight.tries += 1
             try:
@@ -298,7 +307,12 @@ class Dispatcher:
     # -- the sink ---------------------------------------------------------------------------------------------------
 
     def outcome(self, outcome: Outcome) -> None:
-        self._house.recorder.outcome(outcome)
+        desk = self.desks.get(outcome.connector_id)
+        if desk is None:  # its link was closed meanwhile
+            self._house.recorder.outcome(outcome)
+        else:
+            desk.unstored += 1
+            self._house.recorder.outcome(outcome, desk.stored)
 
     def receipt(self, receipt: Receipt, done: Done) -> None:
         self._house.recorder.receipt(receipt, done)

@@ -39,6 +39,7 @@ def update(house: Pipeline, message: Message, state: State, at: int) -> MessageU
         connector=house.connector_name(message.connector_id),
         encoding=message.encoding,
         segments=message.segments,
+        country=message.country or None,
         correlation_id=message.correlation_id,
         tags=decode_json(message.tags) if message.tags else [],
         metadata=decode_json(message.metadata) if message.metadata else {},

@@ -146,6 +146,8 @@ class Matching:
             said["error"] = error_of(receipt.error)
         if receipt.done_at:
             said["done_at"] = receipt.done_at
+        if isinstance(receipt, Unparked):
+            said["parked_since"] = receipt.received_at  # it came before its part was known
         if known:
             said["duplicate"] = True
         elif settled:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -91,9 +91,10 @@ class Recorder:
 
     # -- in ---------------------------------------------------------------------------------------------------------
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: Outcome, stored: Callable[[object], None] | None = None) -> None:
+        """`stored` is called when the answer is in the store, or given up."""
         # windows bound the number of answers, so there is always room for them
-        self._items.add(outcome)
+        self._items.add(outcome, stored)
 
     def receipt(self, receipt: Receipt, done: Done) -> None:
         try:

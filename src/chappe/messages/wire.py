@@ -13,6 +13,7 @@ from chappe.messages.model import Message, Wire, reference
 from chappe.text import Encoded, Options, TextError
 
 _CHARSETS = {"latin1": "latin-1", "ascii": "ascii"}
+_DESTINATION_PORT = 0x020B  # SMPP 3.4, 5.3.2.21
 _UDHI = 0x40  # SMPP 3.4, 5.2.12
 
 
@@ -97,9 +98,10 @@ def _as_carried(encoded: Encoded, connector: Connector, ucs2: Callable[[], Encod
 
 def blocked(wire: Wire) -> str | None:
     """The kind of content that no customer may send (silent SMS, SIM commands, WAP push), None if there is none."""
-    if wire.protocol_id == 0 and not wire.udh and not wire.data_coding:
+    if wire.protocol_id == 0 and not wire.udh and not wire.data_coding and not wire.tlvs:
         return None
-    return texts.policy(wire.protocol_id, wire.data_coding or 0, wire.udh)
+    port = next((int.from_bytes(value) for tag, value in wire.tlvs if tag == _DESTINATION_PORT), None)
+    return texts.policy(wire.protocol_id, wire.data_coding or 0, wire.udh, port)
 
 
 def parts_of(message: Message, encoded: Encoded, attempt: int, context: object) -> list[Outgoing]:

@@ -101,7 +101,7 @@ def _locked(url: str, work: Callable[[sa.Connection], T]) -> T:
 
 
 def _on_sqlite(path: Path, work: Callable[[sa.Connection], T]) -> T:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
         poolclass=NullPool,

@@ -20,6 +20,8 @@ from chappe.cli.demo.scenes import SCENES
 from chappe.cli.demo.screen import Screen
 from chappe.cli.demo.stage import NoStage, Ready, Stage
 from chappe.cli.terminal import fail
+from chappe.declared import Invalid
+from chappe.errors import Refused
 from chappe.settings import Log
 from chappe.smpp.aio import BindFailed
 from chappe.storage import StoreError
@@ -54,7 +56,7 @@ def command(
         code = uvloop.run(_run(Stage(data, port, "info"), exit_, serve, ready_file))
     except AlreadyServed as error:
         fail(f"{error}: stop that demo first, or give another folder by --data.")
-    except (NoStage, StoreError, ApiError, NotThere, BindFailed) as error:
+    except (NoStage, StoreError, Invalid, Refused, ApiError, NotThere, BindFailed) as error:
         fail(f"The demo cannot go on: {error}")
     except TimeoutError:
         fail(f"The demo cannot go on: something did not come up in time. See {data}/chappe.log.")

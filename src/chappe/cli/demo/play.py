@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -154,28 +154,24 @@ class Play:
         """The timeline: what Chappe did, what the phone shows, and what the customer heard."""
         if not run.told:
             return
-        told = lines(run.told)
-        heard = self._customer.of(run.id, "webhook")
-        if heard:
-            names = " and ".join(one.what for one in heard)
-            checked = "signature verified" if len(heard) == 1 else "signatures verified"
-            names = " and ".join(one.what for one in heard)
-            told.append(Line(heard[-1].at, "webhooks", f"{names}, {checked}", tone_of(run.status)))
-        for one in self._customer.of(run.id, "deliver_sm"):
-            right = one.what == _STAT.get(run.status)
-            told.append(
-                Line(one.at, "deliver_sm", f"receipt {one.what} to the SMPP client", "good" if right else "bad")
-            )
-            if run.status != "delivered" and right:
-                told[-1] = Line(one.at, "deliver_sm", told[-1].about, tone_of(run.status))
+        told = [*lines(run.told), *self._heard(run)]
         if run.reply:
             told.append(Line(parse_rfc3339(run.reply["received_at"]), "reply", f"“{run.reply['text']}”", "good"))
-            for one in self._customer.of(run.reply["id"], "webhook"):
-                told.append(Line(one.at, "webhooks", f"{one.what}, signature verified", "good"))
             told += [Line(one.at, "deliver_sm", "the same to the SMPP client", "good") for one in self._answers(run)]
+            for one in self._customer.of(run.reply["id"], "webhook"):
+                told.append(Line(one.at, "webhook", f"{one.what}, signature verified", "good"))
         for shown in run.phone[:1]:
             told.append(Line(parse_rfc3339(shown["received_at"]), "phone", f"“{shown['text']}”"))
         run.lines = sorted(told, key=lambda line: line.at)
+
+    def _heard(self, run: Run) -> Iterator[Line]:
+        tone = tone_of(run.status)
+        if heard := self._customer.of(run.id, "webhook"):
+            names = " and ".join(one.what for one in heard)
+            one_or_more = ("webhook", "signature") if len(heard) == 1 else ("webhooks", "signatures")
+            yield Line(heard[-1].at, one_or_more[0], f"{names}, {one_or_more[1]} verified", tone)
+        for one in self._customer.of(run.id, "deliver_sm"):
+            yield Line(one.at, "deliver_sm", f"receipt {one.what} to the SMPP client", tone)
 
 
 def problems(run: Run) -> list[str]:
