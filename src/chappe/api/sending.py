@@ -6,21 +6,17 @@ These two are plain ASGI: one decoder, one look-up for the key, one call of the 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from chappe import ids, messages, outgoing
+from chappe import ids, messages
 from chappe.api.access import Caller
 from chappe.api.answers import (
     JSON,
     Answer,
     Detail,
-    ErrorBody,
     Receive,
     answer,
     check_media_type,
@@ -33,22 +29,29 @@ from chappe.api.answers import (
 from chappe.api.house import House
 from chappe.api.idempotency import REPLAYED, checked_key, digest_of, running
 from chappe.api.operations import Operation
+from chappe.api.send_shapes import (
+    BatchOfMessages,
+    BatchOfRecipients,
+    BatchRefused,
+    BatchResult,
+    Item,
+    ItemError,
+    NewBatch,
+    NewMessage,
+)
 from chappe.api.shapes import (
     PLAIN_OPTIONS,
     ChangeOut,
-    Purpose,
     SentMessage,
-    Status,
-    Tlv,
     first_status,
     maybe_rfc,
     message_fields,
-    moment,
     rfc,
     wire_options,
 )
+from chappe.api.submitting import check_nothing_shared, submission
 from chappe.errors import Refused
-from chappe.messages import IdempotencyKey, KeyReused, Refusal, Replay, Result, Submission, Wire
+from chappe.messages import IdempotencyKey, KeyReused, Refusal, Replay, Result, Submission
 from chappe.messages.model import PLAIN
 
 if TYPE_CHECKING:
@@ -57,105 +60,6 @@ if TYPE_CHECKING:
 SCOPE = "messages:send"
 _YIELD_EVERY = 200  # items between which others get their turn
 _MOST_DETAILS = 100
-# what the gateway itself puts on the wire: SMPP 3.4, 5.3.2.22, 5.3.2.23, 5.3.2.24 and 5.3.2.32
-_OWN_TLVS = {0x020C: "sar_msg_ref_num", 0x020E: "sar_total_segments", 0x020F: "sar_segment_seqnum"} | {
-    0x0424: "message_payload"
-}
-
-Text = Annotated[str, Meta(max_length=50_000, description="The text. Long ones are sent in parts.")]
-From = Annotated[str, Meta(max_length=40, description="A sender of the account; else its default sender.")]
-To = Annotated[str, Meta(max_length=40, description="E.164.", examples=["+33612345678"])]
-Tag = Annotated[str, Meta(min_length=1, max_length=64)]
-Scalar = str | int | float | bool | None
-Octet = Annotated[int, Meta(ge=0, le=255)]
-
-
-class Common(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What can be said of one message or of many alike."""
-
-    from_: From | None = field(default=None, name="from")
-    text: Text | None = None
-    purpose: Annotated[Purpose, Meta(description="otp leaves first, marketing last.")] = "transactional"
-    encoding: Literal["auto", "gsm7", "ucs2", "latin1", "ascii"] = "auto"
-    smart_encoding: Annotated[bool, Meta(description="Replace characters so that the text fits GSM-7.")] = False
-    send_at: Annotated[str, Meta(description="RFC 3339 with an offset; leave out to send now.")] | None = None
-    validity_seconds: (
-        Annotated[int, Meta(ge=-(2**31), le=2**31, description="How long it may wait, 5 seconds to 7 days.")] | None
-    ) = None
-    callback_url: Annotated[str, Meta(max_length=2048, description="Gets the events of this message.")] | None = None
-    correlation_id: Annotated[str, Meta(max_length=255, description="Your own id of it.")] | None = None
-    tags: Annotated[tuple[Tag, ...], Meta(max_length=20)] = ()
-    metadata: Annotated[dict[Tag, Scalar], Meta(max_length=50, description="Comes back in every event.")] = {}
-    dry_run: Annotated[bool, Meta(description="Say what would happen, and send nothing.")] = False
-    data: Annotated[str, Meta(description="Binary content in base64, instead of `text`.")] | None = None
-    udh: Annotated[str, Meta(description="User data header of `data` in hex, with its length octet.")] | None = None
-    message_class: Annotated[int, Meta(ge=0, le=3, description="0 is shown at once (flash).")] | None = None
-    data_coding: Annotated[int, Meta(ge=0, le=255, description="Of `data`; SMPP 3.4, 5.2.19.")] | None = None
-    protocol_id: Octet = 0
-    priority: Annotated[int, Meta(ge=0, le=3, description="SMPP 3.4, 5.2.14; the lane follows from `purpose`.")] = 0
-    tlvs: Annotated[tuple[Tlv, ...], Meta(max_length=16)] = ()
-    connector: Annotated[str, Meta(max_length=63, description="By name, instead of the routes.")] | None = None
-
-
-class NewMessage(Common, forbid_unknown_fields=True, kw_only=True):
-    """A message to one recipient."""
-
-    to: To
-
-
-class NewBatch(Common, forbid_unknown_fields=True, kw_only=True):
-    """Either `messages`, each with fields of its own, or `to` with many recipients and fields that all share."""
-
-    messages: list[msgspec.Raw] | None = None
-    to: list[str] | None = None
-
-
-class ItemError(Struct, frozen=True):
-    """Why one item of a batch was refused."""
-
-    code: str
-    message: str
-    param: str | None
-
-
-class Item(Struct, frozen=True):
-    """What became of one item: `id` and `status`, or `error`."""
-
-    index: int
-    id: str | UnsetType | None = UNSET
-    status: Status | UnsetType = UNSET
-    error: ItemError | UnsetType = UNSET
-
-
-class BatchResult(Struct, frozen=True):
-    """What became of each item, in order."""
-
-    data: list[Item]
-    accepted: int
-    refused: int
-
-
-class BatchRefused(Struct, frozen=True):
-    """No item was accepted: the usual error, and what was wrong with each."""
-
-    error: ErrorBody
-    data: list[Item]
-    accepted: int
-    refused: int
-
-
-class BatchOfMessages(Struct, forbid_unknown_fields=True):
-    """Messages with fields of their own."""
-
-    messages: Annotated[
-        list[NewMessage], Meta(min_length=1, description="At most 10,000, unless the operator says otherwise.")
-    ]
-
-
-class BatchOfRecipients(Common, forbid_unknown_fields=True, kw_only=True):
-    """The same for many recipients."""
-
-    to: Annotated[list[To], Meta(min_length=1, description="At most 10,000, unless the operator says otherwise.")]
 
 
 class Gone(Exception):
@@ -177,14 +81,14 @@ class Sending:
         caller, key, body = await self._enter(scope, receive, _ONE)
         request: NewMessage = decode_body(_MESSAGE, body)
         self._house.gate.spend(caller.account, 1)
-        submission = _submission(self._house, caller, request, request.to)
+        asked = submission(self._house, caller, request, request.to)
         try:
-            [result] = await self._accept([submission], None if request.dry_run else key)
+            [result] = await self._accept([asked], None if request.dry_run else key)
         except Replay as before:
             return await self._again(caller, before.results[0], request_id)
         if isinstance(result, Refusal):
             raise refused_with(result.code, result.message, result.param)
-        return answer(_sent(self._house, submission, result), 202)
+        return answer(_sent(self._house, asked, result), 202)
 
     async def batch(self, scope: Mapping[str, Any], receive: Receive, request_id: str) -> Answer:
         caller, key, body = await self._enter(scope, receive, _MANY)
@@ -250,7 +154,7 @@ class Sending:
             raise Refused("missing_field", "Give either `messages` or `to`.", param="messages")
         raw: list[Any] = request.messages if request.messages is not None else request.to or []
         if request.messages is not None:
-            _check_nothing_shared(request)
+            check_nothing_shared(request)
         most = self._house.rt.settings.limits.batch_size
         if len(raw) > most:
             raise Refused("batch_too_large", f"{len(raw)} messages; {most} are allowed in one batch.")
@@ -262,10 +166,10 @@ class Sending:
                 await asyncio.sleep(0)
             try:
                 if isinstance(item, str):
-                    items.append(_submission(self._house, caller, request, item))
+                    items.append(submission(self._house, caller, request, item))
                 else:
                     one: NewMessage = decode_body(_MESSAGE, bytes(item))
-                    items.append(_submission(self._house, caller, one, one.to))
+                    items.append(submission(self._house, caller, one, one.to))
             except Refused as refused:
                 items.append(refused)
         return items
@@ -320,104 +224,6 @@ async def read_body(scope: Mapping[str, Any], receive: Receive, most: int) -> by
             raise Refused("body_too_large", f"A body may have {most} bytes.")
         pieces.append(piece)
     return b"".join(pieces)
-
-
-# -- in ------------------------------------------------------------------------------------------------------------
-
-
-def _submission(house: House, caller: Caller, request: Common, to: str) -> Submission:
-    """What the pipeline gets; raises Refused for what only this door can see."""
-    if len(to) > 40:
-        raise Refused("number_too_long", param="to")
-    if request.data is None:
-        if request.text is None:
-            raise Refused("missing_field", "Give `text`, or `data`.", param="text")
-        if request.udh is not None or request.data_coding is not None:
-            param = "udh" if request.udh is not None else "data_coding"
-            raise Refused("data_invalid", f"{param} goes with `data`, not with `text`.", param=param)
-    elif request.text is not None:
-        raise Refused("data_invalid", "Give either `text` or `data`.", param="data")
-    if request.validity_seconds is not None and request.validity_seconds <= 0:
-        raise Refused("validity_invalid", param="validity_seconds")
-    if request.callback_url is not None:
-        private = house.rt.settings.webhooks.allow_private
-        if code := outgoing.check_url(request.callback_url, allow_private=private):
-            raise Refused(code, param="callback_url")
-    return Submission(
-        account_id=caller.account.id,
-        to=to,
-        sender=request.from_,
-        text=request.text,
-        purpose=request.purpose,
-        wire=_wire(request),
-        send_at=None if request.send_at is None else moment(request.send_at, "send_at", "send_at_invalid"),
-        validity_s=request.validity_seconds,
-        callback_url=request.callback_url,
-        correlation_id=request.correlation_id,
-        tags=tuple(dict.fromkeys(request.tags)),
-        metadata=request.metadata or None,
-        test=caller.key.test,
-        dry_run=request.dry_run,
-    )
-
-
-def _wire(request: Common) -> Wire:
-    if (
-        request.data is None
-        and request.encoding == "auto"
-        and not request.smart_encoding
-        and request.message_class is None
-        and not (request.protocol_id or request.priority or request.tlvs)
-        and request.connector is None
-    ):
-        return PLAIN
-    return Wire(
-        encoding=request.encoding,
-        smart=request.smart_encoding,
-        message_class=request.message_class,
-        data=None if request.data is None else _base64(request.data),
-        udh=b"" if request.udh is None else _hex(request.udh),
-        data_coding=request.data_coding,
-        protocol_id=request.protocol_id,
-        priority=request.priority,
-        tlvs=tuple(_tlv(index, tlv) for index, tlv in enumerate(request.tlvs)),
-        connector=request.connector,
-    )
-
-
-def _base64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Refused("data_invalid", "data is not base64.", param="data") from None
-
-
-def _hex(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise Refused("udh_invalid", "udh is not hex.", param="udh") from None
-
-
-def _tlv(index: int, tlv: Tlv) -> tuple[int, bytes]:
-    tag = int(tlv.tag, 16) if tlv.tag[:2] in ("0x", "0X") else int(tlv.tag)
-    if tag > 0xFFFF:
-        raise Refused("tlv_invalid", f"{tlv.tag} is no tag: it has 16 bits.", param=f"tlvs[{index}].tag")
-    if tag in _OWN_TLVS:
-        words = f"{_OWN_TLVS[tag]} is set by the gateway."
-        raise Refused("tlv_invalid", words, param=f"tlvs[{index}].tag", action="Leave it out.")
-    return tag, bytes.fromhex(tlv.hex)
-
-
-def _check_nothing_shared(request: NewBatch) -> None:
-    """With `messages`, a field beside it would be ignored in silence."""
-    for info in msgspec.structs.fields(Common):
-        if getattr(request, info.name) != getattr(_EMPTY, info.name):
-            words = f"`{info.encode_name}` goes into each of `messages`."
-            raise Refused("unknown_field", words, param=info.encode_name)
-
-
-_EMPTY = NewBatch()
 
 
 # -- out -----------------------------------------------------------------------------------------------------------
