@@ -201,11 +201,12 @@ async def test_throttling_uses_up_no_tries(world: World) -> None:
     await world.becomes(accepted.id, "sent")
 
 
-async def test_only_the_missing_parts_are_sent_again(world: World) -> None:
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.THROTTLE])  # a throttled try does not count
+async def test_only_the_missing_parts_are_sent_again(world: World, verdict: Verdict) -> None:
     accepted = await world.send(text=THREE_PARTS)
     parts = await world.parts(3)
     world.link.answer(parts[0])
-    world.link.answer(parts[1], error=refused("supplier_error", Verdict.RETRY, retry_after_s=0.01))
+    world.link.answer(parts[1], error=refused("supplier_error", verdict, retry_after_s=0.01))
     world.link.answer(parts[2])
     again = (await world.parts(4))[3]
     assert (again.part, again.parts, again.udh, again.payload) == (2, 3, parts[1].udh, parts[1].payload)

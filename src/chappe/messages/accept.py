@@ -117,6 +117,10 @@ class Acceptor:
             raise Replay(results)
         return results
 
+    async def drain(self) -> None:
+        """Wait until nothing is in work."""
+        await self._calls.drain()
+
     # -- gather, decide, write --------------------------------------------------------------------------------------
 
     async def _work(self, calls: list[Call]) -> list[Slice]:

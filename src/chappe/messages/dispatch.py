@@ -59,14 +59,16 @@ class Desk:
         self._unwritten: deque[Outgoing] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def start(self, link: Link) -> None:
         self.link = link
         self._task = asyncio.create_task(self._run(), name=f"desk {self.connector.name}")
 
     async def stop(self) -> None:
+        self._stopping = True
         if self._task:
-            self._task.cancel()
+            self._wake.set()  # not canceled: a claim on its way to the store would be forgotten, and seem in doubt
             await asyncio.gather(self._task, return_exceptions=True)
         try:
             await self._return_unwritten()
@@ -118,7 +120,7 @@ class Desk:
     # -- the loop ---------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             self._wake.clear()
             try:
                 self.flush()
@@ -137,7 +139,7 @@ class Desk:
     async def _claim_all(self) -> None:
         """Better lanes first, until the room or the queue ends."""
         for lane in Lane:
-            while self.backlog[lane] and (room := min(self.room(), MAX_CLAIM)) > 0:
+            while self.backlog[lane] and not self._stopping and (room := min(self.room(), MAX_CLAIM)) > 0:
                 self.backlog[lane] = False  # set again by whoever queues more while we look
                 flights = await self._claim(lane, room)
                 if len(flights) >= room:

@@ -78,6 +78,7 @@ class Pipeline:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.acceptor.drain()
         await self.dispatcher.stop()
         try:
             async with asyncio.timeout(_STOP_WITHIN_S):

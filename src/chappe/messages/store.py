@@ -10,7 +10,20 @@ import sqlalchemy as sa
 
 from chappe.messages.model import Message, Queued, State
 from chappe.storage import delete_many, insert_many, sql, update_many
-from chappe.storage.schema import Bytes, Id, Int, Json, Millis, Small, Text, key, metadata, optional, required
+from chappe.storage.schema import (
+    Bytes,
+    Id,
+    Int,
+    Json,
+    Millis,
+    Small,
+    Text,
+    key,
+    metadata,
+    optional,
+    partial_index,
+    required,
+)
 
 messages = sa.Table(
     "messages",
@@ -45,22 +58,9 @@ messages = sa.Table(
     required("country", Text),
     sa.Index("messages_account", "account_id", "id"),
     sa.Index("messages_recipient", "account_id", "recipient", "id"),
-    sa.Index(
-        "messages_correlation",
-        "account_id",
-        "correlation_id",
-        sqlite_where=sa.text("correlation_id is not null"),
-        postgresql_where=sa.text("correlation_id is not null"),
-    ),
+    partial_index("messages_correlation", "account_id", "correlation_id", where="correlation_id is not null"),
     # the states people search for are rare ones: only those are worth an index
-    sa.Index(
-        "messages_trouble",
-        "account_id",
-        "state",
-        "id",
-        sqlite_where=sa.text("state in (5, 6, 7, 8, 9)"),
-        postgresql_where=sa.text("state in (5, 6, 7, 8, 9)"),
-    ),
+    partial_index("messages_trouble", "account_id", "state", "id", where="state in (5, 6, 7, 8, 9)"),
 )
 
 message_tags = sa.Table(
@@ -88,27 +88,9 @@ queue = sa.Table(
     required("tried", Text),  # connectors that refused it for good, comma-separated
     required("owner", Id),  # the process that may have it on the wire
     required("claim", Id),
-    sa.Index(
-        "queue_waiting",
-        "connector_id",
-        "lane",
-        "due_at",
-        "message_id",
-        sqlite_where=sa.text("state = 0"),
-        postgresql_where=sa.text("state = 0"),
-    ),
-    sa.Index(
-        "queue_scheduled",
-        "due_at",
-        sqlite_where=sa.text("state = 1"),
-        postgresql_where=sa.text("state = 1"),
-    ),
-    sa.Index(
-        "queue_sending",
-        "claim",
-        sqlite_where=sa.text("state = 2"),
-        postgresql_where=sa.text("state = 2"),
-    ),
+    partial_index("queue_waiting", "connector_id", "lane", "due_at", "message_id", where="state = 0"),
+    partial_index("queue_scheduled", "due_at", where="state = 1"),
+    partial_index("queue_sending", "claim", where="state = 2"),
     sa.Index("queue_expiry", "expires_at"),
 )
 
@@ -128,12 +110,7 @@ parts = sa.Table(
     required("deadline", Millis),
     optional("final_at", Millis),
     sa.Index("parts_provider", "connector_id", "provider_key"),
-    sa.Index(
-        "parts_deadline",
-        "deadline",
-        sqlite_where=sa.text("state in (0, 3)"),
-        postgresql_where=sa.text("state in (0, 3)"),
-    ),
+    partial_index("parts_deadline", "deadline", where="state in (0, 3)"),
 )
 
 history = sa.Table(

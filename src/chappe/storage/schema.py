@@ -64,3 +64,8 @@ def _one_writer(element: current_transaction, compiler: Any, **_options: Any) ->
 @compiles(current_transaction, "postgresql")
 def _transaction_id(element: current_transaction, compiler: Any, **_options: Any) -> str:
     return "(pg_current_xact_id()::text::bigint)"
+
+
+def partial_index(name: str, *columns: str, where: str) -> sa.Index:
+    """An index of the rows that `where` (SQL) picks only."""
+    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))

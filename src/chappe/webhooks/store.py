@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from chappe.accounts import Records
 from chappe.storage import insert_many, sql, update_many
-from chappe.storage.schema import Id, Int, Json, Millis, Small, Text, key, metadata, optional, required
+from chappe.storage.schema import Id, Int, Json, Millis, Small, Text, key, metadata, optional, partial_index, required
 from chappe.webhooks.lane import Pending
 from chappe.webhooks.model import CallbackSecret, Delivery, Endpoint, Origin, State
 
@@ -78,13 +78,7 @@ webhook_deliveries = sa.Table(
     optional("last_error", Text),
     optional("finished_at", Millis),
     sa.Index("webhook_deliveries_account", "account_id", "id"),
-    sa.Index(
-        "webhook_deliveries_due",
-        "target",
-        "due_at",
-        sqlite_where=sa.text("state = 0"),
-        postgresql_where=sa.text("state = 0"),
-    ),
+    partial_index("webhook_deliveries_due", "target", "due_at", where="state = 0"),
 )
 
 webhook_attempts = sa.Table(
