@@ -40,12 +40,13 @@ async def test_a_crash_loses_nothing_and_doubles_nothing_in_silence(
     random = Random(f"{SEED} {store} {number}")
     sys.stderr.write(f"CHAPPE_CRASH_SEED={SEED}, round {number} on {store}\n")
     world = await make_world(store_url, scenario=SCENARIO)
-    if number >= QUICK:
+    slow = number >= QUICK
+    if slow:
         world.hooks.fails = lambda: random.random() < 0.05  # tried again seconds later
-    traffic = Traffic(world, Random(random.random()))
+    traffic = Traffic(world, Random(random.random()), busy=0.02 if slow else 0.0)
     audit = Audit(world, traffic.promises)
     traffic.begin()
-    patient = number >= QUICK and random.random() < 0.3
+    patient = slow and random.random() < 0.3
     for _ in range(random.choice((1, 1, 2))):
         await asyncio.sleep(random.uniform(0.2, 2.0))
         await crash(world, audit, random, patient=patient)

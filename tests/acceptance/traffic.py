@@ -51,14 +51,20 @@ class Promises:
 
 
 class Traffic:
-    """`begin`, then `end`: customers finish what they have in hand, and the SMPP customer stays bound until `leave`."""
+    """`begin`, then `end`: customers finish what they have in hand, and the SMPP customer stays bound until `leave`.
 
-    def __init__(self, world: World, random: Random, *, pause_s: float = 0.02, first: int = 0) -> None:
+    `busy` is how often the SMPP customer asks to come again later with a receipt or a message.
+    """
+
+    def __init__(
+        self, world: World, random: Random, *, pause_s: float = 0.02, first: int = 0, busy: float = 0.0
+    ) -> None:
         self.world = world
         self.random = random
         self.promises = Promises()
         self.session: Connection | None = None
         self._pause_s = pause_s
+        self._busy = busy
         self._serial = itertools.count(first)
         self._magic = [f"+336{area}{n}{end}" for area in "245678" for n in range(10) for end in MAGIC]
         self._ending = False
@@ -182,8 +188,8 @@ class Traffic:
             self.promises.refused.append((status.name(response.command_status), context))
 
     def on_request(self, conn: Connection, pdu: Pdu, raw: bytes) -> None:
-        if self.random.random() < 0.02:
-            conn.respond(pdu, status.ESME_RX_T_APPN)  # busy for a moment
+        if self.random.random() < self._busy:
+            conn.respond(pdu, status.ESME_RX_T_APPN)
             return
         if pdu.fields["esm_class"] & 0x04:
             told = receipt.from_pdu(pdu)

@@ -208,7 +208,7 @@ async def test_messages_are_found_by_what_is_known_of_them(both: World) -> None:
 async def test_a_phone_s_message_is_shown_with_how_it_came(world: World) -> None:
     await world.links["main"].inbound("33612345678", "33644600001", "Bonjour")
     [shown] = (await world.acme.get("/v1/inbound")).json["data"]
-    assert (shown["from"], shown["to"], shown["text"]) == ("33612345678", "33644600001", "Bonjour")
+    assert (shown["from"], shown["to"], shown["text"]) == ("+33612345678", "+33644600001", "Bonjour")
     told = (await world.acme.get(f"/v1/inbound/{shown['id']}/explain")).json
     assert told["message"] == shown
     assert told["history"][0]["kind"] == "received"

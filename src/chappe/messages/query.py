@@ -92,7 +92,7 @@ async def inbound(rt: Runtime, wanted: Filter) -> list[InboundMessage]:
     if wanted.account_id is not None:
         query = query.where(table.c.account_id == wanted.account_id)
     if wanted.to:
-        query = query.where(table.c.recipient == wanted.to)
+        query = query.where(table.c.recipient.in_([wanted.to, f"+{wanted.to}"]))  # a + in a URL is easily lost
     statement, params = core(_between(query, table.c.id, wanted))
     return [InboundMessage(*row) for row in await rt.store.scan(statement(params))]
 

@@ -46,6 +46,7 @@ class Courier:
         self._ends: Batcher[Flight, None] = Batcher(self._record)
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
         self._closing = False
 
     @property
@@ -59,7 +60,9 @@ class Courier:
 
     async def stop(self) -> None:
         """Claim nothing more. What is on its way ends with its answer or its session."""
-        for task in self._tasks:
+        self._stopping = True
+        self._wake.set()
+        for task in self._tasks[1:]:  # the first ends by itself: a claim cut off on its way would be leased to nobody
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -136,10 +139,10 @@ class Courier:
     # -- taking and writing -----------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             self._wake.clear()
             try:
-                while ready := self._ready():
+                while not self._stopping and (ready := self._ready()):
                     # the claims of many logins share a commit
                     await asyncio.gather(*(self._claim(box, room) for box, room in ready))
             except StoreError as error:

@@ -70,7 +70,8 @@ class Sender:
     async def stop(self) -> None:
         """Claim no more, wait a while for what is on its way, give back the rest."""
         self._open = False
-        for task in self._tasks:
+        self._wake.set()
+        for task in self._tasks[1:]:  # the first ends by itself: a claim cut off on its way would be leased to nobody
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._running:
@@ -120,7 +121,7 @@ class Sender:
     # -- the loop ---------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        while True:
+        while self._open:
             self._wake.clear()
             try:
                 await self._round()
