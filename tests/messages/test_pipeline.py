@@ -264,6 +264,37 @@ async def test_what_a_dead_process_had_on_the_wire_is_in_doubt(world: World) -> 
     assert doubts == 10
 
 
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_a_commit_that_was_taken_for_a_failure_leaves_nothing_stuck(world: World, claimed: bool) -> None:
+    write = world.rt.store.write
+
+    async def commits_and_fails(*ops: Op, **more: object) -> list[object]:
+        results = await write(*ops, **more)  # type: ignore[arg-type]
+        if ops[0].statement is (store.CLAIM if claimed else store.ADD_MESSAGES) and results[0]:
+            world.rt.store.write = write  # type: ignore[method-assign]
+            raise Unavailable("the connection broke", unknown=True)
+        return results
+
+    world.link.window = 0 if claimed else 10
+    world.rt.store.write = commits_and_fails  # type: ignore[method-assign]
+    if claimed:
+        await world.send(purpose="otp")
+        world.link.window = 10
+        world.pipeline.dispatcher.wake_all()
+        await world.until(lambda: world.rt.store.write == write)
+    else:
+        with pytest.raises(Unavailable):
+            await world.send(purpose="otp")
+    assert await sweep.return_unclaimed(world.pipeline) == 0
+    world.rt.clock.now = lambda: NOW() + 20_000  # type: ignore[method-assign]
+    assert await sweep.return_unclaimed(world.pipeline) == 1
+    [part] = await world.parts(1)
+    assert await sweep.return_unclaimed(world.pipeline) == 0  # it is on the wire now
+    world.link.answer(part)
+    await world.becomes(part.message_id, "sent")
+    assert not world.pipeline.dispatcher.aloft
+
+
 async def test_lanes_leave_in_their_order(world: World) -> None:
     world.link.window = 1
     first = await world.send(purpose="marketing")

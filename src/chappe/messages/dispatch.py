@@ -106,6 +106,7 @@ class Desk:
         if reserved:
             self.reserved -= len(parts)
         flight.launched = len(parts)
+        self._house.dispatcher.aloft[flight.message.id] = flight
         self._unwritten.extend(parts)
 
     def flush(self) -> None:
@@ -168,6 +169,7 @@ class Desk:
         # of several parts some may have been taken before, also in a try that was throttled and does not count
         done = await self._answered_parts([f for f in flights if f.tries or f.doubts or f.message.segments > 1])
         for flight in flights:
+            self._house.dispatcher.aloft[flight.message.id] = flight
             flight.tries += 1
             try:
                 parts = self._house.parts(flight, self.connector)
@@ -209,6 +211,8 @@ class Desk:
         if back:
             self._unwritten = deque(p for p in self._unwritten if id(p.context) not in whole)
             await self._house.rt.store.write(store.PUT_BACK([(f.message.id, f.claim) for f in back]))
+            for flight in back:
+                self._house.dispatcher.landed(flight)
 
 
 class Reservation:
@@ -245,7 +249,13 @@ class Dispatcher:
     def __init__(self, house: Pipeline) -> None:
         self._house = house
         self.desks: dict[int, Desk] = {}
+        self.aloft: dict[int, Flight] = {}  # by message id: claimed by this process, their fate not stored yet
         self._changing = asyncio.Lock()
+
+    def landed(self, flight: Flight) -> None:
+        """The fate of a flight is stored."""
+        if self.aloft.get(flight.message.id) is flight:
+            del self.aloft[flight.message.id]
 
     # -- for accept -------------------------------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ class Pipeline:
         self._spawn(self._every(sweep.PARKED_EVERY_S, lambda house: house.inbox.sweep()))
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.rescue))
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.orphans))
+        self._spawn(self._every(_RESCUE_EVERY_S, sweep.return_unclaimed))
         self._spawn(self._every(_TIDY_EVERY_S, sweep.tidy))
         self._spawn(self._every(_FORGET_EVERY_S, retention.forget))
 

@@ -148,6 +148,7 @@ class Recorder:
         now = self._house.rt.clock.now()
         answered = [item for item in items if isinstance(item, Outcome)]
         flights: dict[Flight, list[Outcome]] = {}
+        landed: list[Flight] = []
         for outcome in answered:
             self._answer(rows, outcome, now)
             flights.setdefault(outcome.part.context, []).append(outcome)  # type: ignore[arg-type]
@@ -155,15 +156,19 @@ class Recorder:
             outcomes = flight.answers + news
             if len(outcomes) >= flight.launched:
                 self._judge(rows, flight, news[0].connector_id, outcomes, now)
+                landed.append(flight)
         for item in items:
             if isinstance(item, Settled):
                 self._judge(rows, item.flight, item.connector_id, item.outcomes, now)
+                landed.append(item.flight)
         receipts = [item for item in items if isinstance(item, Receipt)]
         if receipts:
             await self.matching.apply(rows, receipts, now)
         await self._write(rows, answered)
         for flight, news in flights.items():
             flight.answers += news
+        for flight in landed:
+            self._house.dispatcher.landed(flight)
 
     async def _write(self, rows: Rows, answered: list[Outcome]) -> None:
         ops = rows.ops() + self._house.rt.events.emit(rows.events)

@@ -235,6 +235,12 @@ SENT_PARTS = sql("select message_id, attempt, part from parts where message_id i
 NEXT_DUE = sql(
     f"select min(due_at) from queue where connector_id = :connector_id and lane = :lane and state = {Queued.WAITING:d}"
 )
+# claims are time-sortable ids: those of before a moment
+CLAIMED_BEFORE = sql(
+    f"""select message_id, claim from queue
+    where state = {Queued.SENDING:d} and owner = :owner and claim < :before order by claim limit :limit""",
+    name="claimed before",
+)
 ORPHANS = sql(
     f"""select q.connector_id, q.attempt, q.tries, q.doubts, q.tried, {MESSAGE}
     from queue q join messages m on m.id = q.message_id

@@ -24,6 +24,7 @@ STRANDED_AFTER_MS = 30_000  # a connector is given this long to come back before
 PARKED_FOR_MS = 3 * 86_400_000
 KEYS_FOR_MS = 86_400_000
 PARKED_EVERY_S = 5.0
+UNCLAIMED_AFTER_MS = 15_000  # longer than a claim may be on its way
 _UNMATCHED_FOR_MS = 10 * 60_000  # a receipt that matches nothing for so long is left alone, visible
 _LOST = SendError("in_doubt", Verdict.UNKNOWN, detail="the process ended before the answer was stored")
 _EXPIRED = {"code": "validity_expired", "permanent": False}
@@ -123,6 +124,18 @@ async def rescue(house: Pipeline) -> int:
                 house.dispatcher.queued(target)
             moved += len(moves)
     return moved
+
+
+async def return_unclaimed(house: Pipeline) -> int:
+    """Rows whose claim was stored although the store said that it was not: no byte of them was sent."""
+    before = ids.at(house.rt.clock.now() - UNCLAIMED_AFTER_MS)
+    params = {"owner": house.owner, "before": before, "limit": SLICE}
+    rows = await house.rt.store.scan(store.CLAIMED_BEFORE(params))
+    lost = [tuple(row) for row in rows if row[0] not in house.dispatcher.aloft]
+    if lost:
+        await house.rt.store.write(store.PUT_BACK(lost))
+        house.dispatcher.wake_all()
+    return len(lost)
 
 
 async def adopt_orphans(house: Pipeline, alive: list[int]) -> int:
