@@ -37,7 +37,7 @@ from chappe.storage import Conflict, Op, Unavailable
 from chappe.text import Encoded, TextError
 
 if TYPE_CHECKING:
-    from chappe.messages.dispatch import Flight
+    from chappe.messages.flight import Flight
     from chappe.messages.pipeline import Pipeline
 
 SLICE = 200
@@ -325,6 +325,13 @@ class Acceptor:
             country=number.country or "",
             created_at=now,
         )
+        told = self._told(submission, connector, route, encoded)
+        return Draft(message, encoded, accepted, told, submission.tags)
+
+    def _told(
+        self, submission: Submission, connector: Connector, route: routing.Decision, encoded: Encoded
+    ) -> dict[str, Any]:
+        """What history says of the decision."""
         told = {
             "route": route.route_id,
             "reason": route.reason,
@@ -340,7 +347,7 @@ class Acceptor:
             told["changes"] = encoded.changes
         if encoded.forced:
             told["forced"] = encoded.forced
-        return Draft(message, encoded, accepted, told, submission.tags)
+        return told
 
     def _write(self, drafts: list[Draft], keys: list[Slice], now: int) -> list[Op]:
         ids = self._house.rt.ids

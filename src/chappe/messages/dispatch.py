@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chappe.channels import Connector, Inbound, Link, LinkStatus, Outcome, Outgoing, Receipt
 from chappe.channels.contract import Done
 from chappe.messages import store, wire
-from chappe.messages.model import Lane, Message
+from chappe.messages.flight import Flight, flight_of
+from chappe.messages.model import Lane
 from chappe.storage import StoreError
 from chappe.text import TextError
 
@@ -28,21 +28,6 @@ POLL_S = 1.0  # rows may come due, or be written by another process, without a w
 MAX_CLAIM = 500
 _PAUSE_S = 0.5  # after the store failed
 _CLOSED = ("down", "refused", "stopped")
-
-
-@dataclass(slots=True, eq=False)
-class Flight:
-    """An attempt on the wire: what is known of its message, and how many of its parts still owe an answer."""
-
-    message: Message
-    attempt: int
-    claim: int
-    tries: int = 1
-    doubts: int = 0
-    tried: str = ""
-    launched: int = 0  # parts that owe an answer, or have given it
-    written: bool = False
-    answers: list[Outcome] = field(default_factory=list)  # those that are stored
 
 
 class Desk:
@@ -340,9 +325,3 @@ class Dispatcher:
         if (desk := self.desks.get(connector_id)) is not None:
             desk.status = status
             desk.wake()
-
-
-def flight_of(row: Sequence[Any], claim: int) -> Flight:
-    """A row of CLAIMED or ORPHANS."""
-    _, attempt, tries, doubts, tried = row[:5]
-    return Flight(store.message(tuple(row), 5), attempt, claim, tries=tries, doubts=doubts, tried=tried)

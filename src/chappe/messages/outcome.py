@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from chappe.channels import Outcome, SendError, Verdict
 
 if TYPE_CHECKING:
-    from chappe.messages.dispatch import Flight
+    from chappe.messages.flight import Flight
 
 Fate = Literal["sent", "retry", "next", "failed", "held", "resent"]
 

@@ -9,7 +9,8 @@ from chappe import accounts, connectors, routing, senders
 from chappe.channels import Connector, Link, Outgoing, Sink
 from chappe.messages import retention, routes, sweep, wire
 from chappe.messages.accept import Acceptor
-from chappe.messages.dispatch import Dispatcher, Flight
+from chappe.messages.dispatch import Dispatcher
+from chappe.messages.flight import Flight
 from chappe.messages.inbound import Inbox
 from chappe.messages.model import IdempotencyKey, Message, Result, Submission
 from chappe.messages.recorder import Recorder

@@ -25,7 +25,7 @@ from chappe.storage import Conflict, Op, Row, StoreError
 
 if TYPE_CHECKING:
     from chappe.events import MessageUpdated
-    from chappe.messages.dispatch import Flight
+    from chappe.messages.flight import Flight
     from chappe.messages.pipeline import Pipeline
     from chappe.text import TextError
 

@@ -9,7 +9,7 @@ from chappe import ids
 from chappe.channels import Outcome, SendError, Verdict
 from chappe.events import TOPIC, MessageUpdated
 from chappe.messages import history, routes, store
-from chappe.messages.dispatch import Flight, flight_of
+from chappe.messages.flight import Flight, flight_of
 from chappe.messages.model import PartState, State, encode_json, may_become
 from chappe.messages.news import update
 from chappe.messages.receipts import candidate_of, same_number
