@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -22,7 +23,7 @@ _GSM: Final = b"\x03"  # the network type in network_error_code (SMPP 3.4, 5.3.2
 _GARBAGE: Final = b"DLR \x00\xff\x13 ??? " + bytes(range(128, 160))
 
 
-class Delivery:
+class Delivery(ABC):
     """Something that waits until the customer acknowledges it. `since` is monotonic seconds."""
 
     __slots__ = ("since", "tries")
@@ -32,9 +33,9 @@ class Delivery:
         self.since = since
         self.tries = 0
 
+    @abstractmethod
     def pdu(self) -> Pdu:
         """A new deliver_sm."""
-        raise NotImplementedError
 
 
 class FromPhone(Delivery):
