@@ -295,6 +295,26 @@ async def test_a_commit_that_was_taken_for_a_failure_leaves_nothing_stuck(world:
     assert not world.pipeline.dispatcher.aloft
 
 
+async def test_a_long_message_half_written_when_the_link_goes_is_finished_later(world: World) -> None:
+    world.link.window = 1
+    accepted = await world.send(text=THREE_PARTS)
+    [first] = await world.parts(1)
+    desk = world.pipeline.dispatcher.desks[world.link.connector_id]
+    desk.status.state = "down"
+    desk.wake()
+    await world.until(lambda: not desk._unwritten)
+    world.link.answer(first)
+    await world.settle()
+    world.link.window = 10
+    desk.status.state = "up"
+    world.pipeline.dispatcher.wake_all()
+    again = (await world.parts(3))[1:]
+    assert [part.part for part in again] == [2, 3]
+    for part in again:
+        world.link.answer(part)
+    await world.becomes(accepted.id, "sent")
+
+
 async def test_lanes_leave_in_their_order(world: World) -> None:
     world.link.window = 1
     first = await world.send(purpose="marketing")

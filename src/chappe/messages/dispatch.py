@@ -12,7 +12,17 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from chappe.channels import Connector, Inbound, Link, LinkStatus, Outcome, Outgoing, Receipt
+from chappe.channels import (
+    Connector,
+    Inbound,
+    Link,
+    LinkStatus,
+    Outcome,
+    Outgoing,
+    Receipt,
+    SendError,
+    Verdict,
+)
 from chappe.channels.contract import Done
 from chappe.messages import store, wire
 from chappe.messages.flight import Flight, flight_of
@@ -28,6 +38,7 @@ POLL_S = 1.0  # rows may come due, or be written by another process, without a w
 MAX_CLAIM = 500
 _PAUSE_S = 0.5  # after the store failed
 _CLOSED = ("down", "refused", "stopped")
+_NOT_WRITTEN = SendError("supplier_unreachable", Verdict.THROTTLE, detail="the part was never on the wire")
 
 
 class Desk:
@@ -56,7 +67,7 @@ class Desk:
             self._wake.set()  # not canceled: a claim on its way to the store would be forgotten, and seem in doubt
             await asyncio.gather(self._task, return_exceptions=True)
         try:
-            await self._return_unwritten()
+            await self._return_unwritten(begun=True)
         except StoreError as error:  # the next start will call them in doubt
             self._house.rt.log.warning("unsent messages kept", connector=self.connector.name, error=str(error))
         if self.link:
@@ -111,7 +122,7 @@ class Desk:
             try:
                 self.flush()
                 if self.status.state in _CLOSED:
-                    await self._return_unwritten()
+                    await self._return_unwritten(begun=True)
                 await self._claim_all()
             except StoreError as error:
                 self._house.rt.log.warning("queue unavailable", connector=self.connector.name, error=str(error))
@@ -189,15 +200,31 @@ class Desk:
         except StoreError:
             return  # the next look will tell
 
-    async def _return_unwritten(self) -> None:
-        """Give back to the queue what waits for the link: no byte of it was sent."""
+    async def _return_unwritten(self, *, begun: bool = False) -> None:
+        """Give back to the queue what waits for the link: no byte of it was sent.
+
+        With `begun` also the rest of messages of which some parts were written: those count as throttled, so that
+        the next try sends them alone.
+        """
         whole = {id(p.context): p.context for p in self._unwritten if not p.context.written}  # type: ignore[attr-defined]
+        rest = [p for p in self._unwritten if id(p.context) not in whole]
+        kept = [p for p in self._unwritten if id(p.context) in whole]
         back: list[Any] = list(whole.values())
-        if back:
-            self._unwritten = deque(p for p in self._unwritten if id(p.context) not in whole)
+        self._unwritten = deque() if begun else deque(rest)
+        if begun:
+            now = self._house.rt.clock.now()
+            for part in rest:
+                outcome = Outcome(part, self.connector.id, error=_NOT_WRITTEN, sent_at=now, answered_at=now)
+                self._house.recorder.outcome(outcome)
+        if not back:
+            return
+        try:
             await self._house.rt.store.write(store.PUT_BACK([(f.message.id, f.claim) for f in back]))
-            for flight in back:
-                self._house.dispatcher.landed(flight)
+        except StoreError:
+            self._unwritten.extendleft(reversed(kept))
+            raise
+        for flight in back:
+            self._house.dispatcher.landed(flight)
 
 
 class Reservation:
