@@ -127,6 +127,9 @@ class Desk:
             except StoreError as error:
                 self._house.rt.log.warning("queue unavailable", connector=self.connector.name, error=str(error))
                 await asyncio.sleep(_PAUSE_S)
+            except Exception:  # a desk that ends would leave its queue without one
+                self._house.rt.log.exception("desk failed", connector=self.connector.name)
+                await asyncio.sleep(_PAUSE_S)
             try:
                 async with asyncio.timeout(POLL_S):  # wait_for of Python 3.11 can swallow a cancellation
                     await self._wake.wait()
