@@ -63,7 +63,7 @@ def _options() -> Namespace:
     parser.add_argument("--runs", type=int, default=3, help="runs of a case, whose median counts")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="earlier results to show beside")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FILE", help="where the results go")
-    parser.add_argument("--smppkit", type=Path, metavar="PATH", help="make the load with this binary instead of ours")
+    parser.add_argument("--generator", type=Path, metavar="PATH", help="make the load with this binary instead of ours")
     asked = parser.parse_args()
     asked.case = asked.case or [case.name for case in CASES]
     asked.store = asked.store or ["sqlite", "postgres"]
@@ -72,7 +72,7 @@ def _options() -> Namespace:
 
 async def _measure(kind: type[Case], store: str, asked: Namespace, step: Callable[[], None]) -> list[Run]:
     with tempfile.TemporaryDirectory(prefix="chappe-bench-") as name, _database(store, Path(name)) as (url, cpu):
-        case = kind(Kit(asked.smppkit), Path(name), url, cpu)
+        case = kind(Kit(asked.generator), Path(name), url, cpu)
         try:
             await case.start()
             await asyncio.sleep(1)  # until the binds are up
