@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from chappe.messages.model import Message, Queued, State
-from chappe.storage import delete_many, insert_many, sql, update_many
+from chappe.storage import Statement, delete_many, insert_many, sql, update_many
 from chappe.storage.schema import (
     Bytes,
     Id,
@@ -199,6 +199,15 @@ def message(row: tuple[object, ...], start: int = 0) -> Message:
     return made
 
 
+_UNSENT = f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})"
+
+
+def _closing(state: State) -> Statement:
+    """Ends messages that no supplier has taken: rows of (id, error, final_at)."""
+    to = (("state", str(int(state))), "error", "final_at", ("version", "t.version + 1"))
+    return update_many(messages, ("id",), to, _UNSENT)
+
+
 # -- accept --------------------------------------------------------------------------------------------------------
 ADD_MESSAGES = insert_many(messages)
 ADD_TAGS = insert_many(message_tags)
@@ -255,7 +264,7 @@ MARK_SENT = update_many(
     messages,
     ("id",),
     (("state", str(int(State.SENT))), "sent_at", "connector_id", "attempt", ("version", "t.version + 1")),
-    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})",
+    _UNSENT,
 )
 MARK_SENDING = update_many(
     messages,
@@ -263,18 +272,8 @@ MARK_SENDING = update_many(
     (("state", str(int(State.SENDING))), "connector_id", "attempt", ("version", "t.version + 1")),
     f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d})",
 )
-MARK_FAILED = update_many(
-    messages,
-    ("id",),
-    (("state", str(int(State.FAILED))), "error", "final_at", ("version", "t.version + 1")),
-    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})",
-)
-MARK_EXPIRED = update_many(
-    messages,
-    ("id",),
-    (("state", str(int(State.EXPIRED))), "error", "final_at", ("version", "t.version + 1")),
-    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})",
-)
+MARK_FAILED = _closing(State.FAILED)
+MARK_EXPIRED = _closing(State.EXPIRED)
 SETTLE = update_many(
     messages, ("id",), ("state", "error", "final_at", ("version", "t.version + 1")), "t.version = u.version"
 )
@@ -421,11 +420,6 @@ REWRITE = update_many(messages, ("id",), ("text", "encoding", "segments", "optio
 HOLD_WAITING = update_many(
     queue, ("message_id",), (("claim", "0"),), f"t.state in ({Queued.WAITING:d}, {Queued.SCHEDULED:d})"
 )
-MARK_CANCELED = update_many(
-    messages,
-    ("id",),
-    (("state", str(int(State.CANCELED))), "error", "final_at", ("version", "t.version + 1")),
-    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})",
-)
+MARK_CANCELED = _closing(State.CANCELED)
 DEPTH = sql("select count(*) from queue")
 BACKLOG = sql("select connector_id, lane, state, count(*), min(due_at) from queue group by connector_id, lane, state")
