@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from chappe import logs
 from chappe.clock import Clock
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Log, Settings
-from chappe.storage import Store, migrate, open_store, schema
+from chappe.storage import Store, migrate, open_store
 from tests.conformance import tables
-from tests.support.postgres import Postgres
+from tests.support.furnished import Furnished
+from tests.support.postgres import Postgres, apart
 
 logs.configure(Log(format="json"))
 
@@ -24,32 +23,24 @@ Node = Callable[..., Awaitable[Runtime]]
 
 
 @pytest.fixture(scope="session")
-def shared_dsn(postgres_server: Postgres) -> Iterator[str]:
-    """One PostgreSQL database for the suite: emptying its tables is quicker than making them."""
-    with postgres_server.database() as dsn, ThreadPoolExecutor(1) as aside:
-        aside.submit(_create, dsn).result()
-        yield dsn
+def with_things(postgres_server: Postgres) -> Iterator[Furnished]:
+    """PostgreSQL databases with the tables of this suite too."""
+    with postgres_server.database() as template:
+        apart(asyncio.to_thread(migrate.create_all, template))
+        apart(asyncio.to_thread(migrate.create_all, template, tables.metadata))
+        yield Furnished(postgres_server, template)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each engine with the tables of the ground and of this suite."""
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of each engine with the tables of the ground and of this suite, and no rows."""
     if request.param == "sqlite":
-        lite = f"sqlite:///{tmp_path}/chappe.db"
-        await asyncio.to_thread(_create, lite)
-        return lite
-    dsn: str = request.getfixturevalue("shared_dsn")
-    names = [*tables.metadata.tables, *schema.metadata.tables]
-    admin = await asyncpg.connect(dsn)
-    there = {row[0] for row in await admin.fetch("select relname from pg_class where relkind in ('r', 'p')")}
-    await admin.execute(f"truncate {', '.join(name for name in names if name in there)}")
-    await admin.close()
-    return dsn
-
-
-def _create(url: str) -> None:
-    migrate.create_all(url)
-    migrate.create_all(url, tables.metadata)
+        lite: str = request.getfixturevalue("sqlite_url")
+        migrate.create_all(lite, tables.metadata)
+        yield lite
+    else:
+        with request.getfixturevalue("with_things").database() as dsn:
+            yield dsn
 
 
 @pytest.fixture

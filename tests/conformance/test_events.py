@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 import asyncpg
 import pytest
 
 from chappe.clock import FakeClock
-from chappe.events import TOPIC, EndpointPaused, InboundReceived, MessageUpdated
+from chappe.events import TOPIC, AtOnce, Effects, EndpointPaused, InboundReceived, MessageUpdated
 from chappe.runtime import Runtime
 from chappe.storage import Conflict, Op, open_store, sql
 from tests.conformance.conftest import Node
@@ -94,6 +95,53 @@ async def test_events_that_nobody_wants_are_not_stored(open_node: Node) -> None:
     await rt.store.write(*rt.events.emit([paused(1), paused(2, account=7)]), wake=(TOPIC,))
     await eventually(lambda: _noted(rt, 1))
     assert await notes(rt.store) == ["2"]
+
+
+def acting(how: Callable[[list[int]], Effects]) -> AtOnce[EndpointPaused]:
+    return lambda _rt, events: how([event.endpoint_id for event in events])
+
+
+async def test_a_reaction_may_act_in_the_unit_that_tells(open_node: Node) -> None:
+    rt = await open_node()
+    done: list[str] = []
+
+    def act(numbers: list[int]) -> Effects:
+        rows = [(rt.ids.next(), f"at once {number}") for number in numbers]
+        return Effects([NOTE(rows)], after=lambda: done.append("after"), undo=lambda: done.append("undo"))
+
+    rt.events.on(EndpointPaused, "note", note, at_once=acting(act), wanted=lambda event: event.account_id == 1)
+    await rt.events.start(rt)
+    assert await rt.events.write(NOTE([(rt.ids.next(), "mine")]), tell=[paused(1), paused(2, account=7)]) == [1]
+    assert (await notes(rt.store), done) == (["mine", "at once 1"], ["after"])
+    assert await rt.store.read(COUNT()) == [(0,)]
+    with pytest.raises(Conflict):
+        await rt.events.write(NOTE([(1, "a"), (1, "b")]), tell=[paused(3)])
+    assert (await notes(rt.store), done) == (["mine", "at once 1"], ["after", "undo"])
+
+
+async def test_what_a_reaction_cannot_do_at_once_comes_to_it_by_the_outbox(open_node: Node) -> None:
+    rt = await open_node()
+
+    def act(numbers: list[int]) -> Effects:
+        if 13 in numbers:
+            raise RuntimeError("not at once")
+        return Effects([NOTE([(rt.ids.next(), "at once")])], left=[paused(number) for number in numbers if number > 1])
+
+    heard: list[int] = []
+
+    async def hear(_rt: Runtime, events: list[EndpointPaused]) -> list[Op]:
+        heard.extend(event.endpoint_id for event in events)
+        return []
+
+    rt.events.on(EndpointPaused, "note", note, at_once=acting(act))
+    rt.events.on(EndpointPaused, "other", hear)
+    await rt.events.start(rt)
+    await rt.events.write(tell=[paused(1), paused(2)])
+    await rt.events.write(tell=[paused(13)])
+    await rt.store.write(*rt.events.emit([paused(4)]), wake=(TOPIC,))
+    await eventually(lambda: _noted(rt, 4))
+    assert await notes(rt.store) == ["at once", "2", "13", "4"]
+    await eventually(lambda: heard == [1, 2, 13, 4])
 
 
 async def test_a_new_reaction_begins_at_the_end_or_at_the_start_as_told(open_node: Node) -> None:

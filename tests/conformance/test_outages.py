@@ -19,6 +19,8 @@ from tests.conformance.tables import ADD, ADD_NUMBERS, numbers
 from tests.support.eventually import eventually
 from tests.support.postgres import Postgres
 
+pytestmark = pytest.mark.usefixtures("syncing_postgres")
+
 PATIENCE_S = 0.6
 
 

@@ -52,7 +52,7 @@ async def test_the_number_of_a_dead_process_is_free_after_its_lease(open_node: N
 async def test_a_process_that_lost_its_number_moves_to_another(
     open_node: Node, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chappe.nodes.RENEW_S", 0.05)
+    monkeypatch.setattr("chappe.nodes.lease.RENEW_S", 0.05)
     rt = await open_node()
     lost = rt.node.number
     await store.write(TAKE_ALL(), sql("update nodes set token = 'thief'")(), EXPIRE({"node": (lost + 1) % NODES}))
@@ -60,9 +60,9 @@ async def test_a_process_that_lost_its_number_moves_to_another(
     assert rt.ids.next() >> 13 & 0xFF == rt.node.number
 
 
-async def test_a_store_without_tables_does_not_open(store_url: str, tmp_path: Path) -> None:
+async def test_a_store_without_tables_does_not_open(empty_store_url: str, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="nodes"):
-        await open_runtime(Settings(data_dir=tmp_path, database=store_url))
+        await open_runtime(Settings(data_dir=tmp_path, database=empty_store_url))
 
 
 async def load_sum(store: Store) -> int:
@@ -80,7 +80,7 @@ async def test_a_snapshot_follows_its_tables_on_every_node(open_node: Node) -> N
     theirs.on_change(heard.append)
     await first.store.write(SET_NUMBER([(1, 11)]), bump("sum"))
     assert await mine.refresh(first.store) == 11
-    await eventually(lambda: theirs.value == 11, 2)
+    await eventually(lambda: theirs.value == 11)
     assert heard == [11]
 
 
@@ -99,7 +99,7 @@ async def test_a_snapshot_whose_load_fails_is_tried_again(open_node: Node) -> No
     await asyncio.sleep(0.7)
     assert snapshot.value == 0
     broken = False
-    await eventually(lambda: snapshot.value == 10, 2)
+    await eventually(lambda: snapshot.value == 10)
 
 
 async def test_the_load_that_begins_last_wins(store: Store) -> None:

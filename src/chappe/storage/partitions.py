@@ -5,7 +5,9 @@ Partitions are made ahead of their month. What nobody made in time lies in the d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -17,18 +19,20 @@ from chappe.storage.statements import sql
 
 PARTITIONED = {"messages": "id", "history": "message_id"}  # table: its time-sortable id
 MONTHS_AHEAD = 3
+_NAME = re.compile(r"(\w+)_(\d{4})_(\d{2})")
 
 _PARTITIONED = (
     "select c.relname from pg_partitioned_table p join pg_class c on c.oid = p.partrelid "
     "where c.relnamespace = current_schema()::regnamespace and p.partstrat = 'r' order by 1"
 )
-_EXISTING = (
+EXISTING = (
     "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid "
     "where c.relnamespace = current_schema()::regnamespace"
 )
 _TABLES = sql(_PARTITIONED)
-_PARTITIONS = sql(_EXISTING)
+_PARTITIONS = sql(EXISTING)
 _PATIENCE = sql("set local lock_timeout = '2s'")  # a waiting DDL would hold up all traffic behind it
+_LITTLE_PATIENCE = sql("set local lock_timeout = '100ms'")
 
 
 def mark_partitioned(metadata: sa.MetaData) -> None:
@@ -50,7 +54,7 @@ async def ensure_partitions(store: Store, now: int) -> list[str]:
     existing = {row[0] for row in await store.scan(_PARTITIONS())}
     made = []
     for table in tables:
-        for name, ddl in _wanted(table, now):
+        for name, ddl in wanted(table, _coming(now)):
             if name in existing:
                 continue
             try:
@@ -65,25 +69,84 @@ def create_partitions(connection: sa.Connection, now: int) -> None:
     """The same within a migration, together with the default partitions."""
     if connection.dialect.name != "postgresql":
         return
-    existing = set(connection.exec_driver_sql(_EXISTING).scalars())
+    existing = set(connection.exec_driver_sql(EXISTING).scalars())
     for table in connection.exec_driver_sql(_PARTITIONED).scalars().all():
-        wanted = [(f"{table}_default", f"create table {table}_default partition of {table} default")]
-        for name, ddl in [*wanted, *_wanted(table, now)]:
+        missing = [(f"{table}_default", f"create table {table}_default partition of {table} default")]
+        for name, ddl in [*missing, *wanted(table, _coming(now))]:
             if name not in existing:
                 connection.exec_driver_sql(ddl)
 
 
-def _wanted(table: str, now: int) -> Iterator[tuple[str, str]]:
-    for start, end in _months(now):
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The partitions of a month; their ids lie in [start, end)."""
+
+    name: str
+    start: int
+    end: int
+    tables: tuple[str, ...]
+
+
+async def months(store: Store) -> list[Month]:
+    """The months that have partitions of their own, oldest first; none on SQLite."""
+    if store.engine != "postgres":
+        return []
+    tables: dict[datetime, list[str]] = {}
+    for (name,) in await store.scan(_PARTITIONS()):
+        if found := _NAME.fullmatch(name):
+            tables.setdefault(datetime(int(found[2]), int(found[3]), 1, tzinfo=UTC), []).append(name)
+    return [
+        Month(f"{start:%Y-%m}", _id(start), _id(_following(start)), tuple(sorted(names)))
+        for start, names in sorted(tables.items())
+    ]
+
+
+async def drop(store: Store, month: Month) -> None:
+    """Drop a month: its files are removed, no row is touched. Raises Unavailable if its tables are in use just now."""
+    await store.write(_LITTLE_PATIENCE(), sql(f"drop table if exists {', '.join(month.tables)}")())
+
+
+def boundary(store: Store, number: int) -> int:
+    """How far rows before `number` may go: all of them on SQLite, whole months where a month is dropped at once."""
+    return number if store.engine == "sqlite" else _id(month_of(number))
+
+
+def wanted(table: str, months: Iterable[datetime]) -> Iterator[tuple[str, str]]:
+    """The name of each month's partition, and the statement that makes it."""
+    for start in months:
         name = f"{table}_{start:%Y_%m}"
-        yield name, f"create table {name} partition of {table} for values from ({_id(start)}) to ({_id(end)})"
+        end = _id(_following(start))
+        yield name, f"create table {name} partition of {table} for values from ({_id(start)}) to ({end})"
 
 
-def _months(now: int) -> Iterator[tuple[datetime, datetime]]:
-    moment = datetime.fromtimestamp(now / 1000, UTC)
-    month = moment.year * 12 + moment.month - 1
-    for n in range(month, month + MONTHS_AHEAD + 1):
-        yield datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC), datetime((n + 1) // 12, (n + 1) % 12 + 1, 1, tzinfo=UTC)
+def months_of(smallest: Callable[[int], int | None]) -> list[datetime]:
+    """The months that ids lie in; `smallest(least)` is the smallest id that is not below `least`."""
+    months = []
+    number = smallest(0)
+    while number is not None:
+        months.append(month_of(number))
+        number = smallest(_id(_following(months[-1])))
+    return months
+
+
+def month_of(number: int) -> datetime:
+    """The first moment of the month that an id was made in."""
+    return _month(ids.millis(number))
+
+
+def _coming(now: int) -> Iterator[datetime]:
+    month = _month(now)
+    for _ in range(MONTHS_AHEAD + 1):
+        yield month
+        month = _following(month)
+
+
+def _month(millis: int) -> datetime:
+    return datetime.fromtimestamp(millis / 1000, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _following(month: datetime) -> datetime:
+    return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
 
 
 def _id(moment: datetime) -> int:

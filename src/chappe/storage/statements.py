@@ -11,6 +11,8 @@ Portable SQL text may use:
   skip_locked()    `for update skip locked` where several nodes claim at once
   oldest_running() the low-water mark of commits: rows whose `tx` is below it can no longer be overtaken
   next_transaction()  what no row's `tx` has reached yet, unless it was restored from another server
+  stream_after(:tx, :position)    rows that were committed behind that one
+  stream_through(:tx, :position)  the others
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -32,13 +35,17 @@ Row = tuple[Any, ...]
 Rows = Sequence[Sequence[Any]]
 Params = Mapping[str, Any]
 
+_VALUES = "/* rows */"
 _POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]
 _encode_json = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """One statement in both dialects. `columns` orders the values of a row (`many`) or the named parameters."""
+    """One statement in both dialects. `columns` orders the values of a row (`many`) or the named parameters.
+
+    `sqlite` of a `many` statement holds `_VALUES`, the place of any number of rows.
+    """
 
     name: str
     sqlite: str
@@ -56,6 +63,12 @@ class Statement:
         if not self.lists:
             return dict(params)
         return {k: _encode_json(v).decode() if k in self.lists else v for k, v in params.items()}
+
+    @lru_cache(maxsize=1024)  # noqa: B019 - statements live as long as the process
+    def sqlite_rows(self, count: int) -> str:
+        """A `many` statement for so many rows at once."""
+        row = f"({', '.join('?' * len(self.columns))})"
+        return self.sqlite.replace(_VALUES, ", ".join([row] * count))
 
     def postgres_params(self, params: Rows | Params) -> list[Any]:
         if self.many:
@@ -81,15 +94,20 @@ class Op:
             raise Conflict(f"{self.statement.name}: {touched} rows instead of {self.expect}")
 
 
-def insert_many(table: sa.Table, columns: Sequence[str] = (), *, ignore: bool = False) -> Statement:
-    """Insert rows (values in the order of `columns`, by default all). `ignore` skips rows whose key exists."""
+def insert_many(
+    table: sa.Table, columns: Sequence[str] = (), also: Sequence[tuple[str, str]] = (), *, ignore: bool = False
+) -> Statement:
+    """Insert rows (values in the order of `columns`, by default all). `also` are pairs (column, expression), which may
+    say `u.column` for a given value. `ignore` skips rows whose key exists."""
     names = tuple(columns) or tuple(c.name for c in table.columns)
-    into = f"into {table.name} ({', '.join(names)})"
+    into = f"into {table.name} ({', '.join([*names, *(column for column, _ in also)])})"
     conflict = " on conflict do nothing" if ignore else ""
+    values = ", ".join(["u.*", *(expression for _, expression in also)])
+    lite = f"select {values} from {_rows_named(names)} where true" if also else f"values {_VALUES}"
     return Statement(
         name=f"insert {table.name}",
-        sqlite=f"insert {into} values ({', '.join('?' * len(names))}){conflict}",
-        postgres=f"insert {into} select * from {_unnest(table, names)}{conflict}",
+        sqlite=_meant(f"insert {into} {lite}{conflict}", "sqlite"),
+        postgres=_meant(f"insert {into} select {values} from {_unnest(table, names)}{conflict}", "postgres"),
         columns=names,
         many=True,
         returns=False,
@@ -108,8 +126,8 @@ def update_many(table: sa.Table, key: Sequence[str], to: Sequence[str | tuple[st
     where = " and ".join([f"t.{k} = u.{k}" for k in key] + ([f"({guard})"] if guard else []))
     return Statement(
         name=f"update {table.name}",
-        sqlite=_positional(f"update {table.name} as t set {assign} where {where}", names),
-        postgres=f"update {table.name} as t set {assign} from {_unnest(table, names)} where {where}",
+        sqlite=f"update {table.name} as t set {assign} from {_rows_named(names)} where {where}",
+        postgres=f"update {table.name} as t set {assign} from {_given_rows(table, names, key)} and {where}",
         columns=names,
         many=True,
         returns=False,
@@ -120,16 +138,32 @@ def delete_many(table: sa.Table, key: Sequence[str], guard: str = "") -> Stateme
     """Delete each row found by `key`; the guard is written as in `update_many`."""
     names = _given(key, [], guard)
     where = " and ".join([f"t.{k} = u.{k}" for k in key] + ([f"({guard})"] if guard else []))
+    keys = ", ".join(key)
+    if len(names) == len(key):
+        found = f"values {_VALUES})" + (f" and ({guard})" if guard else "")
+    else:  # SQLite's delete has no `from`
+        mine = ", ".join(f"t.{k}" for k in key)
+        found = f"select {mine} from {_rows_named(names)} join {table.name} as t on {where})"
+    lite = f"delete from {table.name} as t where ({keys}) in ({found}"
     return Statement(
         name=f"delete {table.name}",
-        sqlite=_positional(f"delete from {table.name} as t where {where}", names),
-        postgres=f"delete from {table.name} as t using {_unnest(table, names)} where {where}",
+        sqlite=lite,
+        postgres=f"delete from {table.name} as t using {_given_rows(table, names, key)} and {where}",
         columns=names,
         many=True,
         returns=False,
     )
 
 
+# Where there is one writer `tx` is 0: SQLite would search an index by the first of a pair of columns only.
+_STREAM = re.compile(r"stream_(after|through)\((:\w+), (:\w+)\)")
+_STREAMS: dict[Engine, dict[str, str]] = {
+    "sqlite": {"after": r"tx = 0 and position > \3", "through": r"tx = 0 and position <= \3"},
+    "postgres": {
+        "after": r"(tx, position) > (\2::bigint, \3::bigint)",
+        "through": r"(tx, position) <= (\2::bigint, \3::bigint)",
+    },
+}
 _EACH = re.compile(r"each\(:(\w+),\s*(\w+)\)")
 _PARAM = re.compile(r"(?<![:\w]):(\w+)(::\w+(?:\[\])?)?")
 _MACROS: dict[Engine, dict[str, str]] = {
@@ -162,8 +196,7 @@ def sql(text: str, *, name: str = "") -> Statement:
     def dialect(engine: Engine) -> str:
         each = r"(select value from json_each(:\1))" if engine == "sqlite" else r"(select unnest(:\1::\2[]))"
         body = _EACH.sub(each, text)
-        for macro, meaning in _MACROS[engine].items():
-            body = body.replace(macro, meaning)
+        body = _meant(_STREAM.sub(lambda m: m.expand(_STREAMS[engine][m[1]]), body), engine)
         return _PARAM.sub(lambda m: f":{m[1]}", body) if engine == "sqlite" else _PARAM.sub(number, body)
 
     return Statement(
@@ -175,6 +208,12 @@ def sql(text: str, *, name: str = "") -> Statement:
         returns=text.lstrip().lower().startswith(("select", "with")) or " returning " in " ".join(text.lower().split()),
         lists=lists,
     )
+
+
+def _meant(text: str, engine: Engine) -> str:
+    for macro, meaning in _MACROS[engine].items():
+        text = text.replace(macro, meaning)
+    return text
 
 
 def core(construct: sa.sql.ClauseElement) -> tuple[Statement, dict[str, Any]]:
@@ -201,6 +240,18 @@ def _unnest(table: sa.Table, names: Sequence[str]) -> str:
     return f"unnest({arrays}) as u({', '.join(names)})"
 
 
+def _given_rows(table: sa.Table, names: Sequence[str], key: Sequence[str]) -> str:
+    """Given rows as a table `u` of PostgreSQL, and what leads it to the stored ones by their key, also where its
+    statistics say that the table is nearly empty."""
+    return f"{_unnest(table, names)} where t.{key[0]} = any($1::{_pg_type(table.c[key[0]])}[])"
+
+
+def _rows_named(names: Sequence[str]) -> str:
+    """Given rows as a table `u` of SQLite."""
+    columns = ", ".join(f"column{n} as {name}" for n, name in enumerate(names, 1))
+    return f"(select {columns} from (values {_VALUES})) as u"
+
+
 def _pg_type(column: sa.Column[Any]) -> str:
     return column.type.compile(dialect=_POSTGRES).lower()
 
@@ -209,7 +260,3 @@ def _given(key: Sequence[str], sets: Sequence[tuple[str, str]], guard: str) -> t
     """The columns a row must bring: its key, then every `u.column` that is read, in order of appearance."""
     read = re.findall(r"\bu\.(\w+)", " ".join(expression for _, expression in sets) + " " + guard)
     return tuple(dict.fromkeys([*key, *read]))
-
-
-def _positional(text: str, names: Sequence[str]) -> str:
-    return re.sub(r"\bu\.(\w+)", lambda m: f"?{names.index(m[1]) + 1}", text)
