@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from chappe.events.nouns import EndpointPaused, Event, InboundReceived, MessageUpdated
-from chappe.events.outbox import TOPIC, Aside, Events, Lag, Reaction
+from chappe.events.outbox import TOPIC, Aside, AtOnce, Effects, Events, Lag, Reaction
 
 __all__ = [
     "TOPIC",
     "Aside",
+    "AtOnce",
+    "Effects",
     "EndpointPaused",
     "Event",
     "Events",

@@ -3,6 +3,10 @@
 Each reaction has a cursor of its own, leased by one node at a time and advanced in the unit of the reaction's effects,
 so every event has its effects exactly once, whatever crashes. The lease is guarded by an epoch: who lost it cannot
 commit. An idle reaction only reads.
+
+A reaction whose effects are only rows can also act at once: its rows go into the very unit that the event tells about,
+which saves the way through the outbox. What it cannot do at once, because it fails or declines, comes to it by the
+outbox, in a stream of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -29,11 +33,26 @@ E = TypeVar("E", bound=Event)
 Reaction = Callable[["Runtime", list[E]], Awaitable[list[Op]]]
 Wanted = Callable[[E], bool]
 
+
+@dataclass(slots=True)
+class Effects:
+    """What a reaction does at once: `ops` for the emitter's unit, `after` to be called once that is committed or
+    `undo` if it is not, topics to `wake` then, and the events that it left to the outbox."""
+
+    ops: list[Op] = field(default_factory=list)
+    after: Callable[[], None] | None = None
+    undo: Callable[[], None] | None = None
+    wake: tuple[str, ...] = ()
+    left: Sequence[Event] = ()
+
+
+AtOnce = Callable[["Runtime", list[E]], Effects]
+
 TOPIC = "events"
 BATCH = 500
 POLL_S = 1.0  # a wake-up may be missed, and PostgreSQL's low-water mark rises without one
 FIRST_POLL_S = 0.02
-LEASE_S = 15.0
+LEASE_S = 8.0
 MAX_TRIES = 5
 KEEP_S = 10.0  # between two prunings
 PRUNE_SLICE = 1_000  # rows a unit: an OTP's commit goes in between
@@ -82,6 +101,8 @@ class Events:
         self._owner = secrets.token_hex(8)
         self._workers: dict[str, _Worker] = {}
         self._wanted: dict[type[Event], list[Wanted[Any] | None]] = {}
+        self._at_once: dict[type[Event], list[tuple[str, AtOnce[Any], Wanted[Any] | None]]] = {}
+        self._rt: Runtime | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
@@ -92,6 +113,7 @@ class Events:
         reaction: Reaction[E],
         *,
         wanted: Wanted[E] | None = None,
+        at_once: AtOnce[E] | None = None,
         from_start: bool = False,
         max_batch: int = BATCH,
     ) -> None:
@@ -100,37 +122,95 @@ class Events:
         `reaction(rt, events)` returns the ops of its effects, which commit with the cursor's advance. It may be called
         again for the same events (a lost lease, a conflict): effects outside the store belong into jobs. `wanted`
         keeps events that nobody waits for out of the outbox. A new reaction hears what comes from now on, or with
-        `from_start` also what is still kept.
+        `from_start` also what is still kept. `at_once(rt, events)` tries the same without the outbox, in `write`.
         """
         if name in self._workers:
             raise ValueError(f"there are two reactions named {name}")
+        stream = kind_of(event) if at_once is None else own_stream(event, name)
         self._workers[name] = _Worker(
-            self._store, self._clock, self._owner, event, name, reaction, from_start, max_batch
+            self._store, self._clock, self._owner, event, stream, name, reaction, from_start, max_batch
         )
         self._workers[name].wanted = wanted
-        self._wanted.setdefault(event, []).append(wanted)
+        if at_once is None:
+            self._wanted.setdefault(event, []).append(wanted)
+        else:
+            self._at_once.setdefault(event, []).append((name, at_once, wanted))
+
+    async def write(self, *ops: Op, tell: Sequence[Event], wake: Sequence[str] = ()) -> list[Any]:
+        """Commit `ops` and what the events cause, or neither; the results of `ops`. Raises what `Store.write` does."""
+        effects, rows = self._act(tell)
+        caused = [op for effect in effects for op in effect.ops]
+        topics = {*wake, *(topic for effect in effects for topic in effect.wake)}
+        if rows:
+            caused.append(table.EMIT(rows))
+            topics.add(TOPIC)
+        try:
+            results = await self._store.write(*ops, *caused, wake=topics)
+        except BaseException:
+            for effect in effects:
+                if effect.undo is not None:
+                    effect.undo()
+            raise
+        for effect in effects:
+            if effect.after is not None:
+                effect.after()
+        return results[: len(ops)]
 
     def emit(self, events: Sequence[Event]) -> list[Op]:
-        """The ops (none or one) that put the events into the caller's unit, whose `wake` should name TOPIC."""
+        """The ops (none or one) that put the events into a unit, whose `wake` should name TOPIC: for callers who put
+        a unit together that others write."""
         now = self._clock.now()
-        rows = [
-            (kind_of(type(event)), event.account_id, now, _encode(event).decode())
+        rows = self._rows(events, now)
+        for event in events:
+            for name, _, wanted in self._at_once.get(type(event), ()):
+                if wanted is None or wanted(event):
+                    rows.append(_row(own_stream(type(event), name), event, now))
+        return [table.EMIT(rows)] if rows else []
+
+    def _act(self, events: Sequence[Event]) -> tuple[list[Effects], list[_Row]]:
+        """What the reactions do at once, and the rows of the outbox for all that is left."""
+        now = self._clock.now()
+        effects: list[Effects] = []
+        rows = self._rows(events, now)
+        for kind in dict.fromkeys(map(type, events)) if self._at_once else ():
+            for name, at_once, wanted in self._at_once.get(kind, ()):
+                mine = [event for event in events if type(event) is kind and (wanted is None or wanted(event))]
+                left: Sequence[Event] = mine
+                if mine and self._rt is not None:
+                    try:
+                        effect = at_once(self._rt, mine)
+                        effects.append(effect)
+                        left = effect.left
+                    except Exception as error:  # the emitter does not suffer for it
+                        _log.warning("reaction failed at once, trying by the outbox", reaction=name, error=repr(error))
+                rows += [_row(own_stream(kind, name), event, now) for event in left]
+        return effects, rows
+
+    def _rows(self, events: Sequence[Event], now: int) -> list[_Row]:
+        """The rows for the reactions that hear everything by the outbox."""
+        return [
+            _row(kind_of(type(event)), event, now)
             for event in events
             if any(wanted is None or wanted(event) for wanted in self._wanted.get(type(event), ()))
         ]
-        return [table.EMIT(rows)] if rows else []
 
     async def start(self, rt: Runtime) -> None:
-        """Make the cursors of new reactions and begin to react. Raises Unavailable."""
+        """Begin to react. Raises Unavailable."""
         [(newest,)] = await self._store.read(table.BEYOND())
         if newest is not None:
             _log.warning("the database was restored from another server: the outbox is renumbered")
             await self._store.write(table.PULL_EVENTS({"newest": newest}), table.PULL_CURSORS({"newest": newest}))
-        for worker in self._workers.values():
-            await worker.register()
+        await self.register(rt)
         self._store.listen(TOPIC, self._wake)
         self._tasks = [asyncio.create_task(worker.run(rt, self._stopping)) for worker in self._workers.values()]
         self._tasks.append(asyncio.create_task(self._keep()))
+
+    async def register(self, rt: Runtime) -> None:
+        """Make the cursors of new reactions, so that events are kept for them, and let them act at once: enough for a
+        process that only emits. Raises Unavailable."""
+        self._rt = rt
+        for worker in self._workers.values():
+            await worker.register()
 
     async def stop(self) -> None:
         """Finish the batches in work and give the leases back."""
@@ -196,6 +276,18 @@ def kind_of(event: type[Event]) -> str:
     return tag
 
 
+def own_stream(event: type[Event], reaction: str) -> str:
+    """The name of the stream of what a reaction could not do at once."""
+    return f"{kind_of(event)}@{reaction}"
+
+
+_Row = tuple[str, int, int, str]
+
+
+def _row(stream: str, event: Event, now: int) -> _Row:
+    return (stream, event.account_id, now, _encode(event).decode())
+
+
 async def _rest(stopping: asyncio.Event, seconds: float) -> bool:
     """Wait that long, or less if the process stops, which is the answer."""
     try:
@@ -223,6 +315,7 @@ class _Worker:
         clock: Clock,
         owner: str,
         event: type[E],
+        stream: str,
         name: str,
         reaction: Reaction[E],
         from_start: bool,
@@ -232,7 +325,7 @@ class _Worker:
         self._clock = clock
         self._owner = owner
         self._name = name
-        self._kind = kind_of(event)
+        self._kind = stream
         self._decode = msgspec.json.Decoder(event).decode
         self._reaction: Reaction[Any] = reaction
         self._from_start = from_start

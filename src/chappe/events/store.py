@@ -63,7 +63,7 @@ REGISTER = sql(
     "  select tx, position from events where kind = :kind::text and tx < oldest_running() and :at_end::bigint = 1 "
     "  order by tx desc, position desc limit 1"
     ") as newest where true "
-    "on conflict (name) do update set seen_at = excluded.seen_at"
+    "on conflict (name) do update set seen_at = excluded.seen_at, kind = excluded.kind"
 )
 # After a dump was restored into another server, transactions are numbered anew: rows from the old one would be beyond
 # the low-water mark for ever. They are moved below all that comes, in their order.
@@ -89,12 +89,11 @@ RELEASE = sql("update event_cursors set lease_until = 0 where owner = :owner and
 
 AFTER = sql(
     "select tx, position, account_id, payload from events where kind = :kind "
-    "and (tx, position) > (:tx::bigint, :position::bigint) and tx < oldest_running() "
+    "and stream_after(:tx, :position) and tx < oldest_running() "
     "order by tx, position limit :limit::bigint"
 )
 ANY_AFTER = sql(
-    "select 1 from events where kind = :kind and (tx, position) > (:tx::bigint, :position::bigint) "
-    "and tx < oldest_running() limit 1"
+    "select 1 from events where kind = :kind and stream_after(:tx, :position) and tx < oldest_running() limit 1"
 )
 LAG = sql(
     "select count(*), coalesce(max(db_now() - created_at), 0) from (select e.created_at from events e, event_cursors c "
@@ -128,10 +127,8 @@ OLDEST_CURSORS = sql(
     "  select 1 from event_cursors d where d.kind = c.kind and d.seen_at > db_now() - :abandoned::bigint"
     "  and (d.tx, d.position, d.name) < (c.tx, c.position, c.name))"
 )
-FIRST_PASSED = sql(
-    "select 1 from events where kind = :kind and (tx, position) <= (:tx::bigint, :position::bigint) limit 1"
-)
+FIRST_PASSED = sql("select 1 from events where kind = :kind and stream_through(:tx, :position) limit 1")
 PRUNE = sql(
     "delete from events where position in (select position from events where kind = :kind "
-    "and (tx, position) <= (:tx::bigint, :position::bigint) order by tx, position limit :limit::bigint)"
+    "and stream_through(:tx, :position) order by tx, position limit :limit::bigint)"
 )
