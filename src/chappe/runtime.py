@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from chappe.outgoing import Outgoing
 from chappe.secrets import Vault
 from chappe.settings import Settings
 from chappe.snapshots import Snapshots
-from chappe.storage import Store, open_store
+from chappe.storage import Store, open_store, sqlite_path
 
 
 @dataclass(slots=True)
@@ -53,8 +54,9 @@ class Runtime:
             await self.store.close()
 
 
-async def open_runtime(settings: Settings, *, clock: Clock | None = None) -> Runtime:
-    """Open an already migrated store and lease a node number. Events and jobs wait for `start(rt)`.
+async def open_runtime(settings: Settings, *, clock: Clock | None = None, roles: Sequence[str] = ()) -> Runtime:
+    """Open an already migrated store and lease a node number. Events and jobs wait for `start(rt)`. `roles` are those
+    of a serving process, which others may wait for; a command has none.
 
     Raises Unavailable, SettingsError or NoNodeLeft.
     """
@@ -63,7 +65,8 @@ async def open_runtime(settings: Settings, *, clock: Clock | None = None) -> Run
     clock = clock or Clock()
     ids = Ids()
     store = await open_store(settings.database)
-    node = Node(store, ids, f"{socket.gethostname()}:{os.getpid()}")
+    fenced = sqlite_path(settings.database) is None  # else the process that serves it has a lock of its own
+    node = Node(store, ids, f"{socket.gethostname()}:{os.getpid()}", roles=roles, fenced=fenced)
     try:
         await node.lease()
     except BaseException:

@@ -85,6 +85,23 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
     assert "sqlite:///" in problems(None, {"CHAPPE_DATABASE": "mysql://x"})[0]
 
 
+def test_roles_are_chosen_in_the_file_in_the_environment_or_at_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "chappe.toml"
+    path.write_text('roles = "jobs"\ndatabase = "postgresql://u@h/d"\n')
+    assert load(None, {}).all_roles == ("api", "smsc", "dispatch", "jobs")
+    assert load(path, {}).all_roles == ("jobs",)
+    assert load(path, {"CHAPPE_ROLES": "smsc, api"}).all_roles == ("api", "smsc")
+    assert load(path, {"CHAPPE_ROLES": "api"}, roles="dispatch").all_roles == ("dispatch",)
+
+
+def test_a_role_that_does_not_exist_and_one_that_would_be_missing_are_named() -> None:
+    postgres = {"CHAPPE_DATABASE": "postgresql://u@h/d"}
+    [unknown] = problems(None, postgres | {"CHAPPE_ROLES": "api,dispach"})
+    assert "no role 'dispach'" in unknown and "did you mean dispatch" in unknown and "api, smsc" in unknown
+    [missing] = problems(None, {"CHAPPE_ROLES": "api,smsc"})
+    assert "dispatch, jobs would be missing" in missing and "PostgreSQL" in missing
+
+
 def test_lines_are_found_in_all_ways_of_writing_toml() -> None:
     text = 'a.b = 1\n[c]\n"d" = """\nx = 1\n"""\ne = 2 # f = 3\n[ g . h ]\ni = [\n  1,\n]\nj = 1\n'
     lines = toml_lines(text)

@@ -26,8 +26,8 @@ Backoff = Callable[[int], float]
 
 TOPIC = "jobs"
 CONCURRENCY = 32
-LEASE_S = 60.0
-RENEW_S = 20.0
+LEASE_S = 9.0  # a dead node's jobs go on elsewhere within ten seconds
+RENEW_S = 3.0
 POLL_S = 5.0  # another node's job may come without a wake-up, a dead node's lease always does
 DRAIN_S = 10.0
 

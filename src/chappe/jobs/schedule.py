@@ -1,6 +1,6 @@
 """Work that comes round: sweepers, daily chores. One node holds the lease of a name and keeps the time for it.
 
-The lease is renewed each five seconds for all names in one statement, however often they run.
+The lease is renewed each three seconds for all names in one statement, however often they run.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Periodic = Callable[["Runtime"], Awaitable[None]]
 
-LEASE_S = 15.0
-HOLD_S = 5.0
+LEASE_S = 9.0
+HOLD_S = 3.0
 REMEMBERED_S = 30.0  # shorter periods simply begin anew after a restart
 
 _log = structlog.get_logger("jobs")
