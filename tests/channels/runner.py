@@ -26,6 +26,7 @@ from chappe.channels import (
     open_link,
 )
 from chappe.clock import Clock
+from tests.support.eventually import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Recorder:
             done(self.acknowledge)
 
 
-async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+async def until(condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.002)

@@ -157,7 +157,7 @@ async def test_messages_that_are_never_finished_take_no_memory(
 async def test_who_uses_up_the_rate_hears_when_there_is_more(dial: Dial, sink: Recorder) -> None:
     link = await dial(rate_per_s=20, burst=2)
     assert link.send([part(message_id=n) for n in range(2)]) == 2
-    await until(lambda: sink.rooms, 1.0)
+    await until(lambda: sink.rooms)
     assert link.room() >= 1
 
 
@@ -294,7 +294,7 @@ async def test_an_answer_that_never_comes_is_in_doubt(dial: Dial, supplier: Supp
     error = sink.outcomes[0].error
     assert error is not None
     assert (error.code, error.verdict) == ("in_doubt", Verdict.UNKNOWN)
-    assert "0.2 s" in error.detail
+    assert "s without an answer" in error.detail
     assert link.room() == 1
     accept(*supplier.submits[0])  # too late: nobody waits for it
     await moments()
@@ -413,7 +413,7 @@ async def test_a_sink_that_fails_makes_the_supplier_send_again(
     await until(lambda: supplier.answers)
     assert supplier.answered == [status.ESME_RX_T_APPN]
     assert [str(context["exception"]) for context in told] == ["no disk"]
-    await asyncio.wait_for(link.stop(2.0), 0.5)  # nothing is owed any more
+    await asyncio.wait_for(link.stop(30.0), 10.0)  # nothing is owed any more
 
 
 async def test_an_alert_is_ignored_and_an_unknown_request_is_not_ours(

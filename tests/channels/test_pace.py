@@ -109,3 +109,69 @@ def test_congestion_slows_down_a_little_and_not_with_every_answer() -> None:
     assert pace.limit is not None
     assert 85 <= pace.limit < 100
     assert pace.wait(2.0) < 0.1, "no pause"
+
+
+@given(
+    rate=st.floats(0.05, 500),
+    burst=st.integers(1, 50),
+    nodes=st.integers(1, 6),
+    steps=st.lists(st.tuples(st.floats(0, 5), st.integers(0, 5), st.integers(0, 60)), max_size=60),
+)
+def test_the_shares_of_all_nodes_together_keep_to_the_rate(
+    rate: float, burst: int, nodes: int, steps: list[tuple[float, int, int]]
+) -> None:
+    paces = [Pace(rate, burst, 0.0) for _ in range(nodes)]
+    for pace in paces:
+        pace.share(1 / nodes, 0.0)
+        pace.empty()
+    now, sent = 0.0, 0
+    for gap, which, wanted in steps:
+        now += gap
+        sent += drain(paces[which % nodes], now, wanted)
+    assert sent <= max(burst, nodes) + now * rate + 1e-6
+
+
+@given(shares=st.lists(st.integers(1, 8), min_size=1, max_size=30))
+def test_a_share_that_changes_is_never_more_than_itself(shares: list[int]) -> None:
+    pace = Pace(80.0, 8, 0.0)
+    drain(pace, 0.0)
+    now, allowed, sent = 0.0, 8.0, 0
+    for share in shares:
+        pace.share(share / 8, now)
+        assert pace.limit == 10.0 * share and not pace.slowed
+        now += 1.0
+        allowed += 10.0 * share
+        sent += drain(pace, now)
+    assert sent <= allowed
+
+
+def test_a_share_of_a_throttled_rate_is_a_share_of_what_is_let_through() -> None:
+    pace = Pace(100.0, None, 0.0)
+    for tenth in range(11):
+        pace.take(10, tenth / 10)
+    pace.throttled(1.0, 1.0, 0.5, 30.0)
+    slowed = pace.limit
+    assert slowed is not None
+    pace.share(0.5, 2.0)
+    assert pace.limit == slowed / 2 and pace.slowed
+    pace.share(1.0, 2.0)
+    assert pace.limit == slowed
+
+
+def test_a_rate_below_one_a_second_is_kept_also_when_throttled() -> None:
+    pace = Pace(0.2, None, 0.0)
+    assert drain(pace, 0.0) == 1
+    assert pace.wait(0.0) == 5.0
+    assert drain(pace, 4.9) == 0
+    assert drain(pace, 5.001) == 1
+    pace.throttled(5.1, 5.0, 0.5, 30.0)
+    assert pace.limit is not None and pace.limit <= 0.2
+    pace.share(0.5, 6.0)
+    assert pace.limit <= 0.1
+    assert drain(pace, 100.0) == 1
+
+
+def test_without_a_rate_a_share_is_no_limit() -> None:
+    pace = Pace(None, None, 0.0)
+    pace.share(0.25, 0.0)
+    assert pace.room(0.0) == UNLIMITED

@@ -126,7 +126,7 @@ async def test_what_is_wrong_is_named(rt: Runtime) -> None:
 async def test_nodes_follow_each_other(rt: Runtime, store_url: str, tmp_path: Path) -> None:
     node = await start(store_url, tmp_path)
     await create_connector(rt, "test", name="orange", settings=HOST, credentials=CREDENTIALS)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while book(node).by_name("orange") is None:
             await asyncio.sleep(0.05)
     await node.close()

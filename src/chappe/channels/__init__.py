@@ -7,6 +7,7 @@ table for the shared runner of the tests and a page in the docs.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final, Protocol
 
 from chappe.channels import smpp
@@ -28,18 +29,23 @@ from chappe.clock import Clock
 
 
 class Opener(Protocol):
-    def __call__(self, connector: Connector, sink: Sink, clock: Clock, *, log: Any = None) -> Link: ...
+    def __call__(
+        self, connector: Connector, sink: Sink, clock: Clock, slots: Collection[int] | None = None, *, log: Any = None
+    ) -> Link: ...
 
 
 CHANNELS: Final[dict[str, Opener]] = {"smpp": smpp.open}
 
 
-def open_link(connector: Connector, sink: Sink, clock: Clock, *, log: Any = None) -> Link:
-    """A link that starts to connect at once, in the running event loop. `log` is a structlog logger.
+def open_link(
+    connector: Connector, sink: Sink, clock: Clock, slots: Collection[int] | None = None, *, log: Any = None
+) -> Link:
+    """A link that starts to connect at once, in the running event loop. `slots` are those of the connector's binds,
+    from 0, that it opens, and by which the rate is shared; None: all. `log` is a structlog logger.
 
     Raises KeyError for a channel that this installation does not have.
     """
-    return CHANNELS[connector.channel](connector, sink, clock, log=log)
+    return CHANNELS[connector.channel](connector, sink, clock, slots, log=log)
 
 
 __all__ = [

@@ -132,13 +132,22 @@ class LinkStatus:
 class Link(Protocol):
     connector_id: int
 
-    def room(self) -> int:
-        """How many parts may be sent now: open windows, rate and circuit taken together."""
+    def room(self, held: int = 0) -> int:
+        """How many parts may be sent now: open windows without the `held` ones, rate and circuit taken together."""
 
     def send(self, parts: Sequence[Outgoing]) -> int:
         """Write the first n of `parts`, answer n. The others were never on the wire."""
 
     def status(self) -> LinkStatus: ...
+
+    def hold(self, slot: int) -> None:
+        """Open one more of the connector's binds; nothing if it is open."""
+
+    async def let_go(self, slot: int, grace_s: float = 5.0) -> None:
+        """Close one of the connector's binds after the answers owed; returns when its sessions have ended."""
+
+    def drop(self) -> None:
+        """End all sessions at once; what is unanswered is UNKNOWN. `hold` opens them again."""
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Unbind after the answers owed, or when the grace is over; what is unanswered then is UNKNOWN."""

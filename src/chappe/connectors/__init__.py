@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chappe.channels.settings import Connector, SmppCredentials, SmppSettings
 from chappe.connectors.book import Book, book, start
+from chappe.connectors.leases import Leases, Slot
 from chappe.connectors.model import StoredConnector, opened, read_credentials, read_settings, sealed
 from chappe.connectors.store import CONNECTORS, ROOM
 from chappe.connectors.verbs import create_connector, delete_connector, update_connector
@@ -13,6 +14,8 @@ __all__ = [
     "ROOM",
     "Book",
     "Connector",
+    "Leases",
+    "Slot",
     "SmppCredentials",
     "SmppSettings",
     "StoredConnector",

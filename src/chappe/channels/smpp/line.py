@@ -24,8 +24,12 @@ _OLD_SESSION_S: Final = 5.0  # RALYBND: as soon as this the supplier will not ha
 class Line:
     """A session and its upkeep; it is the connection's handler and passes what it hears to the link."""
 
-    def __init__(self, link: SmppLink, bind_type: BindType) -> None:
+    def __init__(self, link: SmppLink, bind_type: BindType, slot: int) -> None:
         self.bind_type: BindType = bind_type
+        self.slot = slot
+        """Which of the connector's binds this is (one) session of."""
+        self.leaving = False
+        """Nothing more is sent by it; the answers that it owes and is owed still come."""
         self.connection: Connection | None = None
         """The bound connection, None while there is none."""
         self.free = 0
@@ -43,9 +47,23 @@ class Line:
     def start(self) -> None:
         self._task = asyncio.create_task(self._hold(), name=f"smpp {self._link.connector.name} {self.bind_type}")
 
+    @property
+    def owes(self) -> bool:
+        """Whether requests of the supplier wait for our answer."""
+        return self.connection is not None and self.connection.pending > 0
+
     def give_up(self) -> None:
-        """Connect no more; a session that is up stays."""
+        """Connect no more and send no more; a session that is up stays."""
+        self.leaving = True
         if self.connection is None and self._task is not None:
+            self._task.cancel()
+
+    def drop(self) -> None:
+        """End at once, without a word."""
+        self.give_up()
+        if self.connection is not None:
+            self.connection.abort("this node may not hold the session any more")
+        if self._task is not None:
             self._task.cancel()
 
     async def leave(self, grace_s: float) -> None:
@@ -61,7 +79,7 @@ class Line:
     async def _hold(self) -> None:
         link, settings = self._link, self._settings
         delay = settings.reconnect_min_s
-        while not link.closing:
+        while not (link.closing or self.leaving):
             least = 0.0
             began = link.clock.monotonic()
             try:
@@ -82,7 +100,7 @@ class Line:
                 await connection.wait_closed()
                 if link.clock.monotonic() - began > delay:  # it worked, this is another trouble
                     delay = settings.reconnect_min_s
-            if link.closing:
+            if link.closing or self.leaving:
                 return
             # Half of the wait is chance, or all binds of all nodes would knock at once.
             await asyncio.sleep(max(delay * (0.5 + link.random() / 2), min(least, settings.reconnect_max_s)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -44,15 +44,17 @@ def open(
     connector: Connector,
     sink: Sink,
     clock: Clock,
+    slots: Collection[int] | None = None,
     *,
     log: Any = None,
     random: Callable[[], float] = random.random,
 ) -> SmppLink:
     """A link that connects at once, in the running event loop, and goes on trying until it is stopped or refused.
 
-    `random` gives the jitter of reconnecting, from 0 to 1.
+    `slots` are those of the connector's binds, from 0, that are ours; None: all, and nobody else has any. `random`
+    gives the jitter of reconnecting, from 0 to 1.
     """
-    link = SmppLink(connector, sink, clock, log or structlog.get_logger("chappe.channels.smpp"), random)
+    link = SmppLink(connector, sink, clock, slots, log or structlog.get_logger("chappe.channels.smpp"), random)
     link.start()
     return link
 
@@ -60,7 +62,15 @@ def open(
 class SmppLink:
     """See `chappe.channels.contract.Link`. Made by `open`."""
 
-    def __init__(self, connector: Connector, sink: Sink, clock: Clock, log: Any, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        sink: Sink,
+        clock: Clock,
+        slots: Collection[int] | None,
+        log: Any,
+        random: Callable[[], float],
+    ) -> None:
         settings = connector.settings
         self.connector = connector
         self.connector_id = connector.id
@@ -76,7 +86,7 @@ class SmppLink:
         self._errors = StatusTable(settings.status_map)
         self._pace = Pace(settings.rate_per_s, settings.burst, clock.monotonic())
         self._circuit = Circuit(settings.breaker)
-        self._lines = [Line(self, bind_type) for bind_type in _BINDS[settings.bind_type] * settings.binds]
+        self._lines: list[Line] = []
         self._senders: list[Line] = []  # those that are up and may send
         self._turn = 0
         self._free = 0  # open windows of all senders
@@ -85,8 +95,7 @@ class SmppLink:
         self._telling = False
         self._timer: asyncio.TimerHandle | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
-        self._owed = 0  # requests of the supplier that wait for `done`
-        self._settled: asyncio.Event | None = None
+        self._paid = asyncio.Event()
         self._stopping = False
         self._stopped = False
         self._refusal = ""
@@ -110,16 +119,65 @@ class SmppLink:
             ),
             0,
         )
+        for slot in range(settings.binds) if slots is None else slots:
+            self._add(slot)
+        if slots is not None:
+            self._pace.empty()
 
     def start(self) -> None:
         for line in self._lines:
             line.start()
 
+    # -- which of the connector's binds are ours
+
+    def hold(self, slot: int) -> None:
+        """One bind more: it connects at once. The others do not notice."""
+        if self.closing or any(line.slot == slot for line in self._lines):
+            return
+        for line in self._add(slot):
+            line.start()
+        self._show()
+
+    async def let_go(self, slot: int, grace_s: float = 5.0) -> None:
+        """One bind less: nothing more is sent by it, it unbinds after the answers owed on both sides or when the grace
+        is over. The others do not notice.
+        """
+        gone = self._remove([line for line in self._lines if line.slot == slot])
+        for line in gone:
+            line.give_up()
+            self.freed(line)
+        await self._settle(gone, grace_s / 2)
+        await asyncio.gather(*(line.leave(grace_s) for line in gone))
+        self._show()
+
+    def drop(self) -> None:
+        """End all sessions at once, without a word: others may be about to bind in our place."""
+        for line in self._remove(list(self._lines)):
+            line.drop()
+            self.freed(line)
+        self._show()
+
+    def _add(self, slot: int) -> list[Line]:
+        lines = [Line(self, bind_type, slot) for bind_type in _BINDS[self.connector.settings.bind_type]]
+        self._lines += lines
+        self._share()
+        return lines
+
+    def _remove(self, lines: list[Line]) -> list[Line]:
+        self._lines = [line for line in self._lines if line not in lines]
+        self._share()
+        return lines
+
+    def _share(self) -> None:
+        """The rate is shared by binds, wherever they are."""
+        if held := len({line.slot for line in self._lines}):
+            self._pace.share(held / self.connector.settings.binds, self.clock.monotonic())
+
     # -- the contract: room and send
 
-    def room(self) -> int:
+    def room(self, held: int = 0) -> int:
         """Parts that may be sent now. Who reads 0 here will hear `sink.room`."""
-        room = self._room(self.clock.monotonic())
+        room = max(0, min(self._room(self.clock.monotonic()), self._free - held))
         if not room:
             self._starve()
         return room
@@ -176,7 +234,7 @@ class SmppLink:
         """All parts of a message on one session: some suppliers join parts per session. None: that one is full."""
         unfinished = self._unfinished
         line = unfinished.get(part.message_id)
-        if line is None or line.connection is None:
+        if line is None or line.connection is None or line.leaving:
             line = max(self._senders, key=lambda sender: sender.free, default=None)
         if line is None or line.free <= 0:
             return None
@@ -220,7 +278,7 @@ class SmppLink:
     def freed(self, line: Line) -> None:
         """Counts anew what a session takes."""
         connection = line.connection
-        room = connection.room if connection is not None and line.sends else 0
+        room = connection.room if connection is not None and line.sends and not line.leaving else 0
         self._free += room - line.free
         line.free = room
         if self._starved and room:
@@ -314,7 +372,6 @@ class SmppLink:
             return
         what = self._reader.read(pdu, raw, self.clock.now())
         done = _Owed(self, connection, pdu)
-        self._owed += 1
         try:
             self._pass_on(what, done)
         except Exception:
@@ -331,9 +388,15 @@ class SmppLink:
 
     def paid(self) -> None:
         """A request of the supplier has had its answer."""
-        self._owed -= 1
-        if self._settled is not None and not self._owed:
-            self._settled.set()
+        self._paid.set()
+
+    async def _settle(self, lines: Sequence[Line], within_s: float) -> None:
+        """Until the supplier has our answers on these sessions."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while any(line.owes for line in lines):
+                    self._paid.clear()
+                    await self._paid.wait()
 
     # -- sessions come and go
 
@@ -367,7 +430,7 @@ class SmppLink:
             self.freed(line)
             if line in self._senders:
                 self._senders.remove(line)
-        if not self._stopping:
+        if not (self._stopping or line.leaving):
             line.last_error = self._last_error = reason
             self._log.warning(
                 "session lost",
@@ -376,7 +439,7 @@ class SmppLink:
                 error=reason,
                 in_doubt=len(unanswered),
             )
-        if line.sends and not self._senders:
+        if line.sends and not self._senders and not line.leaving:
             self._circuit.cut(self.clock.monotonic())
         self._counters["lost"] += len(unanswered)
         self._show()
@@ -398,6 +461,7 @@ class SmppLink:
             since=self._since,
             binds=[
                 {
+                    "slot": line.slot,
                     "type": line.bind_type,
                     "up": line.connection is not None,
                     "in_flight": line.connection.unanswered if line.connection is not None else 0,
@@ -442,10 +506,7 @@ class SmppLink:
         began = self._loop.time()
         for line in self._lines:
             line.give_up()
-        if self._owed:
-            self._settled = asyncio.Event()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), grace_s / 2)
+        await self._settle(self._lines, grace_s / 2)
         left = max(_LAST_WORD_S, grace_s - (self._loop.time() - began))
         await asyncio.gather(*(line.leave(left) for line in self._lines))
         self._stopped = True

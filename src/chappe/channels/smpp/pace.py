@@ -17,7 +17,10 @@ _BATCH_S: Final = 0.01  # a sender that waits for tokens is woken for what this 
 
 
 class Pace:
-    """`rate` messages a second (None: as fast as windows allow), `burst` at once. Times are monotonic seconds."""
+    """`rate` messages a second (None: as fast as windows allow), `burst` at once. Times are monotonic seconds.
+
+    With `share` a part of both is kept to: the rest is that of other nodes, so that the sum never exceeds the whole.
+    """
 
     __slots__ = (
         "_at",
@@ -32,12 +35,14 @@ class Pace:
         "_stepped_at",
         "_throttled_at",
         "_tokens",
+        "_whole",
         "limit",
     )
 
     def __init__(self, rate: float | None, burst: float | None, now: float) -> None:
+        self._whole = (rate, burst or max(1.0, rate or 0.0))
         self._rate = rate
-        self._burst = burst or max(1.0, rate or 0.0)
+        self._burst = self._whole[1]
         self.limit = rate
         """Messages per second now; None for no limit."""
         self._tokens = self._burst
@@ -50,6 +55,23 @@ class Pace:
         self._count = 0  # sent since `_counted_since`, for the rate that was really reached
         self._last_count = 0.0
         self._counted_since = now
+
+    def share(self, part: float, now: float) -> None:
+        """From now on this part of the whole is ours, more than 0 and up to 1. What others may just have spent is not
+        saved up for us: a larger share begins with the tokens of the smaller one.
+        """
+        rate, burst = self._whole
+        if rate is None or self.limit is None:
+            return
+        self._refill(now)
+        ours, self._rate = self._rate, rate * part
+        self.limit = self._rate if self.limit == ours else min(self._rate, self.limit * self._rate / (ours or rate))
+        self._burst = max(1.0, burst * part)  # less than a message would never be one
+        self._tokens = min(self._tokens, self._burst)
+
+    def empty(self) -> None:
+        """Begin without a burst: others may just have had it."""
+        self._tokens = 0.0
 
     def room(self, now: float) -> int:
         """Messages that may leave now."""
@@ -106,16 +128,20 @@ class Pace:
         if self.limit is None or now - self._stepped_at < _SETTLED_S:
             return
         self._stepped_at = now
-        self.limit += max(_SLOWEST, self.limit * _INCREASE)
+        self.limit += max(self._slowest, self.limit * _INCREASE)
         if self.limit >= (self._rate or self._ceiling):
             self.limit = self._rate
 
+    @property
+    def _slowest(self) -> float:
+        return _SLOWEST if self._rate is None else min(_SLOWEST, self._rate)
+
     def _slow_down(self, now: float, factor: float) -> None:
-        seen = max(self._last_count, float(self._count), _SLOWEST)
+        seen = max(self._last_count, float(self._count), self._slowest)
         base = seen if self.limit is None else min(seen, self.limit)
         if self._rate is None:
             self._ceiling = max(2 * seen, self._ceiling if self.limit is not None else 0.0)
-        self.limit = max(_SLOWEST, base * factor)
+        self.limit = max(self._slowest, base * factor)
         self._tokens = min(self._tokens, 1.0)
         self._at = max(now, self._paused_until)
         self._stepped_at = self._at
