@@ -21,6 +21,7 @@ from msgspec import Meta, Struct, field
 from chappe.secrets import load_master_key, read_key
 
 PREFIX = "CHAPPE_"
+ROLES = ("api", "smsc", "dispatch", "jobs")
 # variables of the command line and the test suite, which are no settings
 FOREIGN = frozenset({"CHAPPE_API_KEY", "CHAPPE_API_URL", "CHAPPE_CONFIG", "CHAPPE_TEST_POSTGRES"})
 
@@ -99,6 +100,19 @@ class Limits(Section):
     queue: Annotated[int, Meta(ge=1), _help("messages that may wait before new ones are refused")] = 5_000_000
 
 
+class Alarms(Section):
+    """From when on something is an alarm: in `chappe top`, `chappe doctor`, the metrics and the log."""
+
+    otp_s: Annotated[int, Meta(ge=1), _help("seconds that a message of the lane otp is overdue")] = 30
+    transactional_s: Annotated[int, Meta(ge=1), _help("seconds that one of the lane transactional is overdue")] = 300
+    bulk_s: Annotated[int, Meta(ge=1), _help("seconds that one of the lane bulk is overdue")] = 3_600
+    lag_s: Annotated[int, Meta(ge=1), _help("seconds that webhooks or receipts lag behind what they tell about")] = 60
+    snapshot_s: Annotated[int, Meta(ge=1), _help("seconds that a transaction of the database is open")] = 300
+    wal_mb: Annotated[int, Meta(ge=1), _help("megabytes of SQLite's write-ahead log that wait for a checkpoint")] = 256
+    disk_percent: Annotated[int, Meta(ge=0, le=99), _help("per cent of the disk of data_dir that must be free")] = 5
+    clock_ms: Annotated[int, Meta(ge=1), _help("milliseconds between our clock and the database's")] = 1_000
+
+
 class Settings(Struct, forbid_unknown_fields=True, kw_only=True):
     """Everything an operator can choose before the start; what tenants and operators change later lies in the store."""
 
@@ -106,6 +120,7 @@ class Settings(Struct, forbid_unknown_fields=True, kw_only=True):
     database: Annotated[str, _help("sqlite:///FILE or postgresql://...; default: chappe.db in data_dir")] = ""
     secret_key: Annotated[str | None, _help("master key of the secrets at rest; default: generated in data_dir")] = None
     secret_key_file: Annotated[Path | None, _help("file to read secret_key from")] = None
+    roles: Annotated[str, _help("what this process does, of api, smsc, dispatch and jobs")] = ",".join(ROLES)
     max_parts: Annotated[int, Meta(ge=1, le=255), _help("longest message, in parts")] = 10
     http: Http = field(default_factory=Http)
     smpp: Smpp = field(default_factory=Smpp)
@@ -115,10 +130,17 @@ class Settings(Struct, forbid_unknown_fields=True, kw_only=True):
     retention: Retention = field(default_factory=Retention)
     webhooks: Webhooks = field(default_factory=Webhooks)
     limits: Limits = field(default_factory=Limits)
+    alarms: Alarms = field(default_factory=Alarms)
 
     def __post_init__(self) -> None:
         if not self.database:
             self.database = f"sqlite:///{self.data_dir}/chappe.db"
+
+    @property
+    def all_roles(self) -> tuple[str, ...]:
+        """Those of `roles`, in the order of ROLES."""
+        given = {role.strip() for role in self.roles.split(",")}
+        return tuple(role for role in ROLES if role in given)
 
     def __repr__(self) -> str:
         return "Settings(...)"  # the addresses and keys in it belong into no log
@@ -157,8 +179,11 @@ class Described:
     variable: str
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Settings of a TOML file (None: defaults) overlaid by the environment. SettingsError names every problem."""
+def load(path: Path | None, environ: Mapping[str, str], *, roles: str | None = None) -> Settings:
+    """Settings of a TOML file (None: defaults) overlaid by the environment, `roles` (of the command line) by that.
+
+    SettingsError names every problem.
+    """
     tree, places = _read_file(path) if path is not None else ({}, {})
     problems: list[str] = []
     for name, value in sorted(environ.items()):
@@ -170,6 +195,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
             _put(tree, keys, _from_text(_type_of(keys), value))
         except (msgspec.ValidationError, LookupError) as error:
             problems.append(f"{places[keys]}: {_plain(error, keys)}")
+    if roles is not None:
+        tree["roles"] = roles
+        places["roles",] = "--roles"
     problems += _unknown(tree, Settings, (), places)
     problems += _wrong(tree, places)
     if problems:
@@ -350,5 +378,19 @@ def _cross_check(settings: Settings) -> None:
         problems.append("secret_key and secret_key_file exclude each other: keep one")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         problems.append("database must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    problems += _wrong_roles(settings)
     if problems:
         raise SettingsError(problems)
+
+
+def _wrong_roles(settings: Settings) -> list[str]:
+    given = [role.strip() for role in settings.roles.split(",")]
+    unknown = [role for role in given if role not in ROLES]
+    if unknown:
+        close = _suggest(unknown[0], list(ROLES)).replace("; remove it", "")
+        return [f"roles: there is no role {unknown[0]!r}{close}; use any of {', '.join(ROLES)}, with commas between"]
+    missing = [role for role in ROLES if role not in given]
+    if missing and settings.database.startswith("sqlite:///"):
+        words = "one process serves an embedded store, and does everything"
+        return [f"roles: {', '.join(missing)} would be missing: {words}. Leave roles out, or use PostgreSQL"]
+    return []

@@ -15,7 +15,7 @@ from chappe.events import InboundReceived, MessageUpdated
 from chappe.messages import Accepted, Pipeline, Submission
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings
-from chappe.storage import migrate
+from tests.support.eventually import PATIENCE_S
 
 
 class ScriptedLink:
@@ -30,8 +30,8 @@ class ScriptedLink:
         self.serial = 0
         sink.status(connector.id, LinkStatus(state="up"))
 
-    def room(self) -> int:
-        return self.window - (len(self.taken) - self.answered)
+    def room(self, held: int = 0) -> int:
+        return self.window - (len(self.taken) - self.answered) - held
 
     def send(self, parts: Sequence[Outgoing]) -> int:
         taken = list(parts[: max(0, self.room())])
@@ -97,7 +97,7 @@ class World:
         self.account_id = 0
         self.pipeline: Pipeline = None  # type: ignore[assignment]
 
-    def open_link(self, connector: Connector, sink: Sink) -> Link:
+    def open_link(self, connector: Connector, sink: Sink, _slots: object) -> Link:
         self.links[connector.name] = link = ScriptedLink(connector, sink)
         return link
 
@@ -139,7 +139,7 @@ class World:
             await self.pipeline.recorder.drain()
             await self.pipeline.inbox.drain()
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 5.0) -> Any:
+    async def until(self, condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
         async with asyncio.timeout(seconds):
             while not (value := condition()):
                 await asyncio.sleep(0.01)
@@ -150,7 +150,7 @@ class World:
         await self.until(lambda: len(self.links[name].taken) >= count)
         return self.links[name].taken
 
-    async def becomes(self, message_id: int, state: str, seconds: float = 5.0) -> None:
+    async def becomes(self, message_id: int, state: str, seconds: float = PATIENCE_S) -> None:
         async with asyncio.timeout(seconds):
             while await self.state(message_id) != state:
                 await asyncio.sleep(0.01)
@@ -161,7 +161,6 @@ class World:
 
 
 async def make_world(url: str, data_dir: Path) -> World:
-    await asyncio.to_thread(migrate.create_all, url)
     rt = await open_runtime(Settings(data_dir=data_dir, database=url, secret_key="test"))
     world = World(rt)
 

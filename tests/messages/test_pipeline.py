@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from chappe import accounts, connectors, messages
+from chappe import connectors, messages
 from chappe.batching import Full
 from chappe.channels import SendError, Verdict
 from chappe.errors import Refused
-from chappe.messages import Filter, IdempotencyKey, KeyReused, Refusal, Replay, Wire, retention, store, sweep
+from chappe.messages import Filter, IdempotencyKey, KeyReused, Refusal, Replay, Wire, store, sweep
 from chappe.messages.accept import Call
 from chappe.messages.model import decode_json
 from chappe.storage import Op, Unavailable, sql
@@ -586,7 +586,7 @@ async def test_a_full_queue_refuses_and_takes_again_when_it_has_emptied(world: W
 
 
 async def test_a_reply_is_stored_and_told_to_the_owner_of_the_number(world: World) -> None:
-    assert await world.link.inbound("33612345678", "33644600001", "Merci")
+    assert await world.link.inbound("33612345678", "33644600001", "Mer\0ci\0")  # padded, as some handsets do
     [stored] = await messages.inbound(world.rt, Filter(account_id=world.account_id))
     assert (stored.source, stored.recipient, stored.text) == ("+33612345678", "+33644600001", "Merci")
     await world.until(lambda: world.heard)
@@ -647,33 +647,3 @@ async def test_lists_are_filtered_and_paged(world: World) -> None:
 async def age(world: World, statement: str) -> None:
     """Make rows older than they are."""
     await world.rt.store.write(sql(statement)())
-
-
-# -- forgetting ----------------------------------------------------------------------------------------------------
-
-
-async def test_old_messages_are_forgotten_texts_first(world: World) -> None:
-    accepted = await world.send(text="My secret", tags=("vip",))
-    world.link.answer((await world.parts(1))[0])
-    await world.becomes(accepted.id, "sent")
-    await world.link.inbound("33612345678", "33644600001", "Also secret")
-    world.rt.clock.now = lambda: NOW() + 100 * 86_400_000  # type: ignore[method-assign]
-    await retention.forget(world.pipeline)
-    explained = await messages.explain(world.rt, world.account_id, accepted.id)
-    assert explained.message.text is None
-    assert all(step.request is None for step in explained.steps)
-    assert [m.text for m in await messages.inbound(world.rt, Filter(account_id=world.account_id))] == [None]
-    world.rt.clock.now = lambda: NOW() + 500 * 86_400_000  # type: ignore[method-assign]
-    assert await retention.forget(world.pipeline) == 2
-    for table in ("messages", "history", "parts", "message_tags", "queue", "inbound"):
-        assert (await world.rt.store.read(sql(f"select count(*) from {table}")()))[0][0] == 0
-
-
-async def test_an_account_may_keep_less(world: World) -> None:
-    accepted = await world.send()
-    settings = accounts.AccountSettings(retention_days=1)
-    await accounts.update_account(world.rt, "test", world.account_id, settings=settings)
-    world.rt.clock.now = lambda: NOW() + 2 * 86_400_000  # type: ignore[method-assign]
-    assert await retention.forget(world.pipeline) == 1
-    with pytest.raises(Refused):
-        await messages.get(world.rt, world.account_id, accepted.id)

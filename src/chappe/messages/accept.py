@@ -6,7 +6,7 @@ its own idempotency row, so a call that broke off in the middle continues there 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +117,16 @@ class Acceptor:
             raise Replay(results)
         return results
 
+    def submit(self, submission: Submission, answer: Callable[[Result | BaseException], None]) -> None:
+        """See `Pipeline.submit`."""
+        if self._house.depth >= self._house.rt.settings.limits.queue:
+            raise Full
+
+        def done(result: Slice | BaseException) -> None:
+            answer(result if isinstance(result, BaseException) else result.results[0])
+
+        self._calls.add(Call((submission,)), done)
+
     async def drain(self) -> None:
         """Wait until nothing is in work."""
         await self._calls.drain()
@@ -148,7 +158,8 @@ class Acceptor:
             return slices
         desks = self._house.dispatcher.reserve(drafts)
         try:
-            await self._house.rt.store.write(*self._write(drafts, keys, now), wake=("queue",) if drafts else ())
+            waiting = any(draft.flight is None for draft in drafts)  # for a desk that may be another node's
+            await self._house.rt.store.write(*self._write(drafts, keys, now), wake=("queue",) if waiting else ())
         except BaseException:
             desks.give_back()
             raise
@@ -336,11 +347,11 @@ class Acceptor:
             "route": route.route_id,
             "reason": route.reason,
             "connector": connector.name,
-            "connectors": list(route.connectors),
             "encoding": encoded.encoding,
             "segments": encoded.segments,
-            "origin": submission.origin,
         }
+        if route.connectors != (connector.id,):
+            told["connectors"] = list(route.connectors)
         if connector.id != route.connectors[0]:
             told["instead_of"] = self._house.connector_name(route.connectors[0])  # which is down or stopped
         if encoded.changes:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chappe.errors import Refused
-from chappe.events import TOPIC
 from chappe.messages import history, query, store, wire
 from chappe.messages.model import Message, State, Wire, encode_json
 from chappe.messages.news import update
@@ -30,12 +29,11 @@ async def cancel(house: Pipeline, account_id: int | None, message_id: int, actor
     message.error, message.final_at = error, now
     news = update(house, message, State.CANCELED, now)
     try:
-        await rt.store.write(
+        await rt.events.write(
             store.TAKE_WAITING([(message_id,)], expect=1),
             store.MARK_CANCELED([(message_id, error, now)], expect=1),
             store.ADD_HISTORY([history.step(message_id, rt.ids.next(), now, history.CANCELED, {"by": actor})]),
-            *rt.events.emit([news]),
-            wake=(TOPIC,),
+            tell=[news],
         )
     except Conflict:
         words = f"The message is {message.state.word}: only one that waits or is scheduled can be canceled."

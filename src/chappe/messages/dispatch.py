@@ -8,8 +8,9 @@ reserves room and writes the row as `sending` at once.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chappe.channels import (
@@ -26,6 +27,7 @@ from chappe.channels import (
 from chappe.channels.contract import Done
 from chappe.messages import store, wire
 from chappe.messages.flight import Flight, flight_of
+from chappe.messages.mark import Mark
 from chappe.messages.model import Lane
 from chappe.storage import StoreError
 from chappe.text import TextError
@@ -38,7 +40,11 @@ POLL_S = 1.0  # rows may come due, or be written by another process, without a w
 MAX_CLAIM = 500
 _PAUSE_S = 0.5  # after the store failed
 _CLOSED = ("down", "refused", "stopped")
+_OPEN = ("up", "degraded", "starting")
 _NOT_WRITTEN = SendError("supplier_unreachable", Verdict.THROTTLE, detail="the part was never on the wire")
+
+
+Wanted = Callable[[], tuple[Connector | None, frozenset[int]]]
 
 
 class Desk:
@@ -51,14 +57,19 @@ class Desk:
         self.unstored = 0  # answers on their way to the store: their rows are still `sending`
         self.backlog = [True] * len(Lane)  # what an earlier process left is not known yet
         self.link: Link | None = None
+        self.slots: frozenset[int] = frozenset()
+        """Which of the connector's binds the link holds."""
         self._house = house
+        self._holds = house.rt.node.holds
         self._unwritten: deque[Outgoing] = deque()
+        self._marks = [Mark() for _ in Lane]
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._closed = False
 
-    def start(self, link: Link) -> None:
-        self.link = link
+    def start(self, link: Link, slots: frozenset[int]) -> None:
+        self.link, self.slots = link, slots
         self._task = asyncio.create_task(self._run(), name=f"desk {self.connector.name}")
 
     async def stop(self) -> None:
@@ -70,15 +81,27 @@ class Desk:
             await self._return_unwritten(begun=True)
         except StoreError as error:  # the next start will call them in doubt
             self._house.rt.log.warning("unsent messages kept", connector=self.connector.name, error=str(error))
+        self._closed = True
         if self.link:
             await self.link.stop()
 
+    def drop(self) -> None:
+        """This node may not hold the binds any more: not a byte leaves from now on."""
+        self.slots = frozenset()
+        if self.link is not None:
+            self.link.drop()
+
+    def disown(self) -> None:
+        """Another incarnation begins: messages that were half written are in doubt for whoever finds their rows."""
+        self._unwritten = deque(part for part in self._unwritten if not part.context.written)  # type: ignore[attr-defined]
+
     def room(self) -> int:
-        """Parts that may be sent beyond those promised already. A part takes room until its answer is stored, so
-        that a crash never leaves more in doubt than the windows hold."""
-        if self.link is None:
+        """Parts that may be sent beyond those promised already. A part takes its place in a window until its answer is
+        stored, so that a crash never leaves more in doubt than the windows hold; of the rate it took its share before.
+        """
+        if self.link is None or not self._holds():
             return 0
-        return self.link.room() - self.reserved - len(self._unwritten) - self.unstored
+        return self.link.room(self.unstored) - self.reserved - len(self._unwritten)
 
     def stored(self, _result: object) -> None:
         """An answer has reached the store."""
@@ -101,13 +124,15 @@ class Desk:
         """Hand an attempt that is committed as `sending` to the link."""
         if reserved:
             self.reserved -= len(parts)
+        if self._closed:
+            return  # the link went while its row was written: `sweep.return_unclaimed` finds it
         flight.launched = len(parts)
         self._house.dispatcher.aloft[flight.message.id] = flight
         self._unwritten.extend(parts)
 
     def flush(self) -> None:
-        """Write what the link takes now."""
-        if not self._unwritten or self.link is None:
+        """Write what the link takes now; nothing if our lease may have ended: others take it for theirs then."""
+        if not self._unwritten or self.link is None or not self._holds():
             return
         taken = self.link.send(list(self._unwritten))
         for _ in range(taken):
@@ -149,8 +174,9 @@ class Desk:
                 await self._send(flights)
 
     async def _claim(self, lane: Lane, room: int) -> list[Flight]:
-        rt = self._house.rt
-        claim = rt.ids.next()
+        rt, mark = self._house.rt, self._marks[lane]
+        claim, start = rt.ids.next(), rt.clock.monotonic()
+        since = mark.since(start)
         claimed = store.CLAIM(
             {
                 "owner": self._house.owner,
@@ -158,11 +184,17 @@ class Desk:
                 "connector_id": self.connector.id,
                 "lane": int(lane),
                 "now": rt.clock.now(),
+                "since_due": since[0],
+                "since_id": since[1],
                 "room": room,
             }
         )
         _, rows = await rt.store.write(claimed, store.CLAIMED({"claim": claim}))
-        return [flight_of(row, claim) for row in rows]
+        flights = [flight_of(row, claim) for row in rows]
+        last = (rows[-1][-1], flights[-1].message.id) if flights else None
+        now = rt.clock.monotonic()
+        mark.claimed(now, since, now - start, last, full=len(flights) >= room)
+        return flights
 
     async def _send(self, flights: Sequence[Flight]) -> None:
         # of several parts some may have been taken before, also in a try that was throttled and does not count
@@ -192,16 +224,22 @@ class Desk:
     async def _look(self) -> None:
         """Without news: see what has come due, and let go of what a link that takes nothing keeps waiting."""
         try:
-            now = self._house.rt.clock.now()
             for lane in Lane:
-                rows = await self._house.rt.store.read(
-                    store.NEXT_DUE({"connector_id": self.connector.id, "lane": int(lane)})
-                )
-                self.backlog[lane] = rows[0][0] is not None and rows[0][0] <= now
+                self.backlog[lane] = await self._any_due(lane)
             if self.link is not None and self.link.room() <= 0:
                 await self._return_unwritten()
         except StoreError:
             return  # the next look will tell
+
+    async def _any_due(self, lane: Lane) -> bool:
+        clock, mark = self._house.rt.clock, self._marks[lane]
+        start = clock.monotonic()
+        since = mark.since(start)
+        what = {"connector_id": self.connector.id, "lane": int(lane), "since_due": since[0], "since_id": since[1]}
+        rows = await self._house.rt.store.read(store.NEXT_DUE(what))
+        due_at = rows[0][0] if rows else None
+        mark.looked(clock.monotonic(), since, clock.monotonic() - start, due_at)
+        return due_at is not None and due_at <= clock.now()
 
     async def _return_unwritten(self, *, begun: bool = False) -> None:
         """Give back to the queue what waits for the link: no byte of it was sent.
@@ -209,6 +247,8 @@ class Desk:
         With `begun` also the rest of messages of which some parts were written: those count as throttled, so that
         the next try sends them alone.
         """
+        if not self._holds():
+            return  # once we know what has become of our lease
         whole = {id(p.context): p.context for p in self._unwritten if not p.context.written}  # type: ignore[attr-defined]
         rest = [p for p in self._unwritten if id(p.context) not in whole]
         kept = [p for p in self._unwritten if id(p.context) in whole]
@@ -222,7 +262,8 @@ class Desk:
         if not back:
             return
         try:
-            await self._house.rt.store.write(store.PUT_BACK([(f.message.id, f.claim) for f in back]))
+            wake = ("queue",) if self._stopping else ()  # another node goes on with it
+            await self._house.rt.store.write(store.PUT_BACK([(f.message.id, f.claim) for f in back]), wake=wake)
         except StoreError:
             self._unwritten.extendleft(reversed(kept))
             raise
@@ -265,7 +306,10 @@ class Dispatcher:
         self._house = house
         self.desks: dict[int, Desk] = {}
         self.aloft: dict[int, Flight] = {}  # by message id: claimed by this process, their fate not stored yet
-        self._changing = asyncio.Lock()
+        self.counters = {"accepted": 0, "sent": 0, "receipts": 0}
+        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._withheld: list[Outcome] = []  # in doubt since we lost our lease: perhaps others' to judge
+        self._ringing: asyncio.Task[None] | None = None
 
     def landed(self, flight: Flight) -> None:
         """The fate of a flight is stored."""
@@ -275,15 +319,16 @@ class Dispatcher:
     # -- for accept -------------------------------------------------------------------------------------------------
 
     def usable(self, connector_id: int) -> bool:
-        """Whether a fresh message should take this connector: its link is up, or only starting."""
+        """Whether a fresh message should take this connector: its link is up, or only starting; here or elsewhere."""
         desk = self.desks.get(connector_id)
-        if desk is None:
-            return False
-        return desk.status.state in ("up", "degraded", "starting") and not desk.status.circuit_open
+        if desk is not None and desk.status.state in _OPEN and not desk.status.circuit_open:
+            return True
+        return self._house.leases is not None and self._house.leases.usable(connector_id)
 
     def reserve(self, drafts: Sequence[Draft]) -> Reservation:
         """Room for as many drafts as may leave at once; those get a flight."""
         reservation = Reservation()
+        self.counters["accepted"] += len(drafts)
         claim = self._house.rt.ids.next()
         for draft in drafts:
             desk = self.desks.get(draft.message.connector_id)
@@ -299,33 +344,83 @@ class Dispatcher:
         return reservation
 
     def stranded(self, before: int) -> list[int]:
-        """Connectors that have been down since before that moment."""
+        """Connectors that have been down, on every node, since before that moment."""
+        if self._house.leases is not None:
+            return self._house.leases.stranded(before)
         down = [desk for desk in self.desks.values() if desk.status.state in _CLOSED]
         return [desk.connector.id for desk in down if desk.status.since < before]
 
     # -- connectors come and go -------------------------------------------------------------------------------------
 
     async def follow(self, connectors: Sequence[Connector]) -> None:
-        """Open links for new or changed connectors, close those of removed or stopped ones."""
-        async with self._changing:
-            wanted = {c.id: c for c in connectors if c.status == "active"}
-            gone = [desk for desk in self.desks.values() if wanted.get(desk.connector.id) != desk.connector]
-            for desk in gone:
-                del self.desks[desk.connector.id]
-            await asyncio.gather(*(desk.stop() for desk in gone))
-            for connector in wanted.values():
-                if connector.id not in self.desks:
-                    desk = self.desks[connector.id] = Desk(self._house, connector)
-                    desk.start(self._house.open_link(connector, self))
+        """Where this process is alone: all binds of the active connectors, and no others."""
+        wanted = {c.id: c for c in connectors if c.status == "active"}
+
+        def binds(connector_id: int) -> tuple[Connector | None, frozenset[int]]:
+            connector = wanted.get(connector_id)
+            return connector, frozenset(range(connector.settings.binds) if connector is not None else ())
+
+        ids = {*wanted, *self.desks}
+        await asyncio.gather(*(self.hold(id, partial(binds, id)) for id in ids))
+
+    async def hold(self, connector_id: int, wanted: Wanted) -> None:
+        """Have just these binds of a connector open; returns when the others have ended. If its settings are new, all
+        are opened anew. `wanted` is asked when nobody else is changing this connector's."""
+        async with self._locks[connector_id]:
+            connector, slots = wanted()
+            desk = self.desks.get(connector_id)
+            if desk is not None and (desk.connector != connector or not slots):
+                del self.desks[connector_id]
+                await desk.stop()
+                desk = None
+            if connector is None or not slots or not self._house.rt.node.holds():
+                return
+            if desk is None or desk.link is None:
+                desk = self.desks[connector_id] = Desk(self._house, connector)
+                desk.start(self._house.open_link(connector, self, None if self._house.alone else slots), slots)
+                return
+            link, gone = desk.link, desk.slots - slots
+            for slot in slots - desk.slots:
+                link.hold(slot)
+            desk.slots = slots
+            await asyncio.gather(*(link.let_go(slot) for slot in gone))
 
     async def stop(self) -> None:
-        async with self._changing:
-            await asyncio.gather(*(desk.stop() for desk in self.desks.values()))
+        await asyncio.gather(*(desk.stop() for desk in self.desks.values()))
 
     def queued(self, connector_id: int) -> None:
         """Rows were put into the queue of this connector."""
         if (desk := self.desks.get(connector_id)) is not None:
             desk.wake(backlog=True)
+        elif not self._house.alone and self._ringing is None:
+            self._ringing = asyncio.create_task(self._ring())
+
+    async def _ring(self) -> None:
+        """Wake the nodes that hold its binds."""
+        try:
+            await self._house.rt.store.write(wake=("queue",))
+        except StoreError:
+            return  # they look each second
+        finally:
+            self._ringing = None
+
+    # -- our lease comes and goes -----------------------------------------------------------------------------------
+
+    def drop(self) -> None:
+        """Our lease has ended: others may be about to take what we hold."""
+        for desk in self.desks.values():
+            desk.drop()
+
+    def resume(self, *, anew: bool) -> None:
+        """We have a lease again. Anew: what we had on the wire has been found by others, or will be, by us too."""
+        withheld, self._withheld = self._withheld, []
+        if anew:
+            self.aloft.clear()
+            for desk in self.desks.values():
+                desk.disown()
+            return
+        for outcome in withheld:
+            self.outcome(outcome)
 
     def wake_all(self) -> None:
         for desk in self.desks.values():
@@ -334,6 +429,11 @@ class Dispatcher:
     # -- the sink ---------------------------------------------------------------------------------------------------
 
     def outcome(self, outcome: Outcome) -> None:
+        if outcome.error is None:
+            self.counters["sent"] += 1
+        elif outcome.error.verdict is Verdict.UNKNOWN and not self._house.rt.node.holds():
+            self._withheld.append(outcome)
+            return
         desk = self.desks.get(outcome.connector_id)
         if desk is None:  # its link was closed meanwhile
             self._house.recorder.outcome(outcome)
@@ -342,6 +442,7 @@ class Dispatcher:
             self._house.recorder.outcome(outcome, desk.stored)
 
     def receipt(self, receipt: Receipt, done: Done) -> None:
+        self.counters["receipts"] += 1
         self._house.recorder.receipt(receipt, done)
 
     def inbound(self, inbound: Inbound, done: Done) -> None:
@@ -355,3 +456,4 @@ class Dispatcher:
         if (desk := self.desks.get(connector_id)) is not None:
             desk.status = status
             desk.wake()
+            self._house.binds_changed()

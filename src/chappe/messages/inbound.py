@@ -12,7 +12,7 @@ from chappe.batching import Batcher, Full
 from chappe.channels import Inbound
 from chappe.channels.contract import Done
 from chappe.channels.settings import SmppSettings
-from chappe.events import TOPIC, InboundReceived
+from chappe.events import InboundReceived
 from chappe.messages import history, store
 from chappe.numbers import NumberError
 from chappe.storage import Op, Row
@@ -34,6 +34,8 @@ class Inbox:
         self._items: Batcher[Inbound, bool] = Batcher(self._work, max_waiting=MAX_WAITING)
 
     def inbound(self, inbound: Inbound, done: Done) -> None:
+        if inbound.text:
+            inbound.text = inbound.text.replace("\0", "")  # padding, which PostgreSQL keeps in no text; the octets stay
         try:
             self._items.add(inbound, lambda result: done(result is True))
         except Full:
@@ -50,7 +52,7 @@ class Inbox:
         parts = [item for item in items if item.concat is not None]
         if parts:
             ops.append(store.ADD_INBOUND_PARTS([part_row(part) for part in parts]))
-        await self._house.rt.store.write(*ops, *self._house.rt.events.emit(events), wake=(TOPIC,) if events else ())
+        await self._house.rt.events.write(*ops, tell=events)
         for key in {key_of(part) for part in parts}:
             await self.complete(key)
         return [True] * len(items)
@@ -73,20 +75,21 @@ class Inbox:
         events: list[InboundReceived] = []
         whole = self._join(key, rows)
         self._file(whole, [bytes(row[6]) for row in rows], len(rows), missing, ops, events)
-        await self._house.rt.store.write(*ops, *self._house.rt.events.emit(events), wake=(TOPIC,) if events else ())
+        await self._house.rt.events.write(*ops, tell=events)
 
     def _join(self, key: Key, rows: Sequence[Row]) -> Inbound:
         connector = self._house.connectors.get(key[0])
         stored = [texts.StoredPart(row[0], key[4], bytes(row[4]) + bytes(row[3]), row[5], bool(row[4])) for row in rows]
         joined = texts.join(stored) if connector is None else texts.join(stored, *_charset(connector.settings))
         assert joined is not None
+        joined_text = None if joined.text is None else joined.text.replace("\0", "")
         first = rows[0]
         return Inbound(
             connector_id=key[0],
             source=key[1],
             destination=key[2],
             received_at=max(row[1] for row in rows),
-            text=joined.text,
+            text=joined_text,
             payload=joined.payload,
             data_coding=first[5],
         )

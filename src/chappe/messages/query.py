@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,22 +10,22 @@ import sqlalchemy as sa
 
 from chappe import ids, smpp
 from chappe.errors import Refused
-from chappe.messages import store
+from chappe.messages import search, store
 from chappe.messages.model import Message, PartState, State, decode_json
-from chappe.storage import core
+from chappe.storage import Row, Statement, core
 
 if TYPE_CHECKING:
     from chappe.runtime import Runtime
 
 MAX_LIMIT = 500
-_NOBODY = 0
+_END = (1 << 63) - 1
 
 
 @dataclass(slots=True, frozen=True)
 class Filter:
     """What a list shows: newest first, those before `cursor` (an id) only. Times are milliseconds."""
 
-    account_id: int | None = None  # None: the operator sees all
+    account_id: int
     states: tuple[State, ...] = ()
     to: str | None = None
     tag: str | None = None
@@ -64,37 +65,65 @@ async def get(rt: Runtime, account_id: int | None, message_id: int) -> Message:
 
 async def listed(rt: Runtime, wanted: Filter) -> list[Message]:
     """Up to `limit` messages, newest first."""
-    table = store.messages
-    query = sa.select(table).order_by(table.c.id.desc()).limit(min(wanted.limit, MAX_LIMIT))
-    if wanted.account_id is not None:
-        query = query.where(table.c.account_id == wanted.account_id)
-    if wanted.states:
-        query = query.where(table.c.state.in_([int(state) for state in wanted.states]))
-    if wanted.to:
-        query = query.where(table.c.recipient == wanted.to)
-    if wanted.correlation_id:
-        query = query.where(table.c.correlation_id == wanted.correlation_id)
-    if wanted.tag:
-        tags = store.message_tags
-        tagged = sa.select(tags.c.message_id).where(tags.c.tag == wanted.tag)
-        if wanted.account_id is not None:
-            tagged = tagged.where(tags.c.account_id == wanted.account_id)
-        query = query.where(table.c.id.in_(tagged))
-    query = _between(query, table.c.id, wanted)
-    statement, params = core(query)
-    return [store.message(tuple(row)) for row in await rt.store.scan(statement(params))]
+    states = () if set(wanted.states) == set(State) else tuple(sorted(set(wanted.states)))
+    since, before = _span(wanted)
+    params: dict[str, Any] = {"account_id": wanted.account_id, "since": since, "before": before}
+    params["limit"] = limit = min(wanted.limit, MAX_LIMIT)
+    for name, value in (("recipient", wanted.to), ("correlation_id", wanted.correlation_id), ("tag", wanted.tag)):
+        if value:
+            params[name] = value
+    tag = bool(wanted.tag)
+    if wanted.to or wanted.correlation_id:
+        like = search.messages_like(states, to=bool(wanted.to), correlation=bool(wanted.correlation_id), tag=tag)
+        rows = await rt.store.scan(like(params))
+    elif tag and await _tag_leads(rt, params, states):
+        rows = await _led(rt, search.TAGGED, search.messages_led(states), params)
+    else:
+        rows = []
+        waiting = tuple(state for state in states if state in search.WAITING)
+        others = tuple(state for state in states if state not in search.WAITING)
+        if others or not states:
+            rows += await rt.store.scan(search.messages_like(others, tag=tag)(params))
+        if waiting:
+            rows += await _led(rt, search.QUEUED, search.messages_led(waiting, tag=tag), params)
+    rows = sorted(rows, key=lambda row: -row[0])[:limit]
+    return [store.message(tuple(row)) for row in rows]
+
+
+async def _tag_leads(rt: Runtime, params: dict[str, Any], states: Collection[State]) -> bool:
+    """Whether to look at the messages of a tag, or at those in these states within the time of the tag."""
+    if not states or State.DELIVERED in states:
+        return True
+    [(count,)] = await rt.store.scan(search.COUNT_TAGGED(params))
+    if count < search.FEW_TAGGED:
+        return True
+    [(oldest,)] = await rt.store.scan(search.OLDEST_TAGGED(params))
+    params["since"] = max(params["since"], oldest)
+    return False
+
+
+async def _led(rt: Runtime, lead: Statement, fitting: Statement, params: dict[str, Any]) -> list[Row]:
+    """The newest messages among those that another table knows: their ids in batches, until the page is full."""
+    rows: list[Row] = []
+    before, batch = params["before"], params["limit"]
+    while len(rows) < params["limit"]:
+        ids_ = [row[0] for row in await rt.store.scan(lead({**params, "before": before, "limit": batch}))]
+        if ids_:
+            rows += await rt.store.scan(fitting({**params, "ids": ids_}))
+        if len(ids_) < batch:
+            break
+        before, batch = ids_[-1], search.BATCH
+    return rows
 
 
 async def inbound(rt: Runtime, wanted: Filter) -> list[InboundMessage]:
     """What phones sent to an account's numbers; `account_id` 0 shows what was sent to nobody's."""
-    table = store.inbound
-    query = sa.select(table).order_by(table.c.id.desc()).limit(min(wanted.limit, MAX_LIMIT))
-    if wanted.account_id is not None:
-        query = query.where(table.c.account_id == wanted.account_id)
-    if wanted.to:
-        query = query.where(table.c.recipient.in_([wanted.to, f"+{wanted.to}"]))  # a + in a URL is easily lost
-    statement, params = core(_between(query, table.c.id, wanted))
-    return [InboundMessage(*row) for row in await rt.store.scan(statement(params))]
+    since, before = _span(wanted)
+    spellings = (wanted.to, f"+{wanted.to}") if wanted.to else ()  # a + in a URL is easily lost
+    params = {"account_id": wanted.account_id, "since": since, "before": before, "limit": min(wanted.limit, MAX_LIMIT)}
+    named = {f"to{n}": spelling for n, spelling in enumerate(spellings)}
+    rows = await rt.store.scan(search.inbound_like(len(spellings))(params | named))
+    return [InboundMessage(*row) for row in rows]
 
 
 async def inbound_one(rt: Runtime, account_id: int | None, inbound_id: int) -> InboundMessage:
@@ -174,12 +203,8 @@ def _json(text: str | None) -> dict[str, Any] | None:
     return made
 
 
-def _between(query: Any, column: Any, wanted: Filter) -> Any:
-    """Ids sort by time, so a range of time is a range of ids."""
-    if wanted.created_after is not None:
-        query = query.where(column >= ids.at(wanted.created_after))
-    if wanted.created_before is not None:
-        query = query.where(column < ids.at(wanted.created_before))
-    if wanted.cursor is not None:
-        query = query.where(column < wanted.cursor)
-    return query
+def _span(wanted: Filter) -> tuple[int, int]:
+    """Ids sort by time, so a range of time is a range of ids: the least, and the first beyond."""
+    since = 0 if wanted.created_after is None else ids.at(wanted.created_after)
+    before = _END if wanted.created_before is None else ids.at(wanted.created_before)
+    return since, before if wanted.cursor is None else min(before, wanted.cursor)

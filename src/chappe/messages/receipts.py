@@ -47,9 +47,23 @@ class Candidate:
     message: Message
 
 
+REMEMBERED = 16_384  # some 20 MB: most receipts come within seconds
+
+
 class Matching:
+    """`remember` spares the look into the store for a receipt that comes soon. What is remembered may be out of date:
+    then the version of the message says so when it is written, and the store is asked after all."""
+
     def __init__(self, house: Pipeline) -> None:
         self._house = house
+        self._recent: dict[tuple[int, str], Candidate | None] = {}
+
+    def remember(self, connector_id: int, provider_key: str, candidate: Candidate) -> None:
+        """The only part of a message was taken. An id that is used twice is left to the store."""
+        key = (connector_id, provider_key)
+        self._recent[key] = None if key in self._recent else candidate
+        if len(self._recent) > REMEMBERED:
+            del self._recent[next(iter(self._recent))]
 
     async def apply(self, rows: Rows, receipts: Sequence[Receipt], now: int) -> None:
         """Add to `rows` what these receipts change."""
@@ -69,11 +83,15 @@ class Matching:
 
     async def _gather(self, receipts: Sequence[Receipt]) -> dict[tuple[int, str], list[Candidate]]:
         keys: defaultdict[int, set[str]] = defaultdict(set)
-        for receipt in receipts:
-            if receipt.provider_key:
-                keys[receipt.connector_id].add(receipt.provider_key)
         found: defaultdict[tuple[int, str], list[Candidate]] = defaultdict(list)
         read: dict[int, Message] = {}
+        for receipt in receipts:
+            key = (receipt.connector_id, receipt.provider_key)
+            recent = self._recent.pop(key, None)
+            if recent is not None and choose(receipt, (recent,)):
+                found[key].append(recent)
+            elif receipt.provider_key and key not in found:
+                keys[receipt.connector_id].add(receipt.provider_key)
         for connector_id, wanted in keys.items():
             op = store.PARTS_BY_KEY({"connector_id": connector_id, "keys": list(wanted)})
             for row in await self._house.rt.store.read(op):
@@ -95,7 +113,8 @@ class Matching:
             error = encode_json(error_of(receipt.error)).decode() if receipt.error else None
             part = (message.id, candidate.attempt, candidate.part)
             rows.settle_parts[part] = (*part, int(state), error, now)
-            if self._raise(rows, message, receipt, candidate, siblings, now):
+            if self._raise(rows, message, receipt, candidate, siblings, now) or candidate.total > 1:
+                # also when nothing moves: two nodes that each settle one of two parts must not both miss that all are
                 moved[message.id] = message
         for message in moved.values():
             rows.settle.append((message.id, int(message.state), message.error, message.final_at, message.version))

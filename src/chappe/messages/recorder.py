@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from chappe.batching import Batcher, Full
 from chappe.channels import Outcome, Receipt, SendError, Verdict
 from chappe.channels.contract import Done
-from chappe.events import TOPIC
 from chappe.messages import history, store
 from chappe.messages.model import PartState, State, encode_json
 from chappe.messages.news import error_of, update
 from chappe.messages.outcome import Judgement, judge
-from chappe.messages.receipts import Matching
+from chappe.messages.receipts import Candidate, Matching
 from chappe.storage import Conflict, Op, Row, StoreError
 
 if TYPE_CHECKING:
@@ -169,16 +168,28 @@ class Recorder:
             flight.answers += news
         for flight in landed:
             self._house.dispatcher.landed(flight)
+        for outcome in answered:
+            self._remember(outcome)
+
+    def _remember(self, outcome: Outcome) -> None:
+        """A message of one part that was sent: as it lies in the store now."""
+        flight: Flight = outcome.part.context  # type: ignore[assignment]
+        message = flight.message
+        if outcome.error is None and outcome.part.parts == 1 and outcome.provider_key:
+            message.state = State.SENT
+            message.version += 1
+            part = Candidate(outcome.part.attempt, 1, 1, PartState.SENT, outcome.sent_at, message)
+            self.matching.remember(outcome.connector_id, outcome.provider_key, part)
 
     async def _write(self, rows: Rows, answered: list[Outcome]) -> None:
-        ops = rows.ops() + self._house.rt.events.emit(rows.events)
+        ops = rows.ops()
         keys: defaultdict[int, list[str]] = defaultdict(list)
         for outcome in answered:
             if outcome.provider_key:
                 keys[outcome.connector_id].append(outcome.provider_key)
         # asked in the same unit, so that no receipt slips in between: one may have come before its answer
         early = [store.PARKED({"connector_id": c, "keys": k}) for c, k in keys.items()]
-        results = await self._house.rt.store.write(*ops, *early, wake=(TOPIC,) if rows.events else ())
+        results = await self._house.rt.events.write(*ops, *early, tell=rows.events)
         for parked in results[len(ops) :]:
             for row in parked:
                 self.again(row)
@@ -240,7 +251,7 @@ class Recorder:
         match verdict.fate:
             case "sent":
                 rows.sent.append((message.id, now, connector_id, flight.attempt))
-                rows.dequeue.append((message.id,))
+                rows.dequeue.append((message.id, flight.claim))
                 message.attempt, message.connector_id, message.sent_at = flight.attempt, connector_id, now
                 rows.events.append(update(house, message, State.SENT, now))
             case "retry":
@@ -256,7 +267,7 @@ class Recorder:
                 doubtful = [o for o in outcomes if o.error is not None and o.error.verdict is Verdict.UNKNOWN]
                 rows.parts += [self._part_row(flight, o, PartState.DOUBT) for o in doubtful]
                 rows.sending.append((message.id, connector_id, flight.attempt))
-                rows.dequeue.append((message.id,))
+                rows.dequeue.append((message.id, flight.claim))
             case "next":
                 self._next(rows, flight, connector_id, verdict, now)
             case "failed":
@@ -269,21 +280,23 @@ class Recorder:
         if following is None:
             self._fail(rows, flight, verdict.error, now)
             return
-        row = (flight.message.id, following.id, now, flight.attempt + 1, 0, 0, ",".join(map(str, tried)))
-        rows.requeue.append(row)
+        tried_now = ",".join(map(str, tried))
+        rows.requeue.append((flight.message.id, following.id, now, flight.attempt + 1, 0, 0, tried_now, flight.claim))
         self._tell(rows, flight, history.REROUTED, verdict, now, connector=following.name)
 
     def _requeue(
         self, rows: Rows, flight: Flight, connector_id: int, due: int, *, tries: int, doubts: int | None = None
     ) -> None:
         doubted = flight.doubts if doubts is None else doubts
-        rows.requeue.append((flight.message.id, connector_id, due, flight.attempt, tries, doubted, flight.tried))
+        rows.requeue.append(
+            (flight.message.id, connector_id, due, flight.attempt, tries, doubted, flight.tried, flight.claim)
+        )
 
     def _fail(self, rows: Rows, flight: Flight, error: SendError | None, now: int) -> None:
         message = flight.message
         told = error_of(error) if error else {"code": "unknown_error"}
         rows.failed.append((message.id, encode_json(told).decode(), now))
-        rows.dequeue.append((message.id,))
+        rows.dequeue.append((message.id, flight.claim))
         message.error, message.final_at = encode_json(told).decode(), now
         rows.history.append(
             history.step(message.id, self._house.rt.ids.next(), now, history.FAILED, told, attempt=flight.attempt)

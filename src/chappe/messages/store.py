@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from chappe.messages.model import Message, Queued, State
 from chappe.storage import Statement, delete_many, insert_many, sql, update_many
+from chappe.storage.once import sql_once
 from chappe.storage.schema import (
     Bytes,
     Id,
@@ -24,6 +25,9 @@ from chappe.storage.schema import (
     partial_index,
     required,
 )
+
+FEW = frozenset(State) - {State.ACCEPTED, State.SCHEDULED, State.QUEUED, State.DELIVERED}
+_FEW = ", ".join(str(int(state)) for state in sorted(FEW))
 
 messages = sa.Table(
     "messages",
@@ -58,9 +62,9 @@ messages = sa.Table(
     required("country", Text),
     sa.Index("messages_account", "account_id", "id"),
     sa.Index("messages_recipient", "account_id", "recipient", "id"),
-    partial_index("messages_correlation", "account_id", "correlation_id", where="correlation_id is not null"),
-    # the states people search for are rare ones: only those are worth an index
-    partial_index("messages_trouble", "account_id", "state", "id", where="state in (5, 6, 7, 8, 9)"),
+    partial_index("messages_thread", "account_id", "correlation_id", "id", where="correlation_id is not null"),
+    # what is not on its way and not delivered: what else people search for is found otherwise (search.py)
+    partial_index("messages_few", "account_id", "state", "id", where=f"state in ({_FEW})"),
 )
 
 message_tags = sa.Table(
@@ -169,6 +173,7 @@ inbound = sa.Table(
     required("missing", Small),  # parts of a long message that never came
     required("received_at", Millis),
     sa.Index("inbound_account", "account_id", "id"),
+    sa.Index("inbound_recipient", "account_id", "recipient", "id"),
 )
 
 inbound_parts = sa.Table(
@@ -189,13 +194,29 @@ inbound_parts = sa.Table(
     sa.Index("inbound_parts_age", "received_at"),
 )
 
+retention_marks = sa.Table(  # up to which message texts were forgotten
+    "retention_marks",
+    metadata,
+    key("name", Text),
+    required("upto", Id),
+)
+
+retention_late = sa.Table(  # messages that still waited when their text was to be forgotten
+    "retention_late",
+    metadata,
+    key("message_id"),
+)
+
 MESSAGE = ", ".join(f"m.{c.name}" for c in messages.columns)
+
+
+_STATES = tuple(State)  # by their numbers, which are their places
 
 
 def message(row: tuple[object, ...], start: int = 0) -> Message:
     """The message in a row whose columns from `start` are `MESSAGE`."""
     made = Message(*row[start : start + len(messages.columns)])  # type: ignore[arg-type]
-    made.state = State(made.state)
+    made.state = _STATES[made.state]
     return made
 
 
@@ -217,21 +238,22 @@ ADD_KEYS = insert_many(idempotency)
 FIND_KEYS = sql(
     "select key, digest, results from idempotency where account_id = :account_id and key in each(:keys, text)"
 )
-FORGET_KEYS = sql("delete from idempotency where created_at < :before")
 
 # -- dispatch ------------------------------------------------------------------------------------------------------
-CLAIM = sql(
+# behind a `Mark`
+_BEHIND = "(due_at, message_id) > (:since_due::bigint, :since_id::bigint)"
+CLAIM = sql_once(
     f"""update queue set state = {Queued.SENDING:d}, owner = :owner, claim = :claim
-    where message_id in (
+    where message_id in once(
         select message_id from queue
         where connector_id = :connector_id and state = {Queued.WAITING:d} and lane = :lane and due_at <= :now
-        and expires_at > :now
+        and {_BEHIND} and expires_at > :now
         order by due_at, message_id limit :room skip_locked()
-    )""",
+    )once""",
     name="claim",
 )
 CLAIMED = sql(
-    f"""select q.connector_id, q.attempt, q.tries, q.doubts, q.tried, {MESSAGE}
+    f"""select q.connector_id, q.attempt, q.tries, q.doubts, q.tried, {MESSAGE}, q.due_at
     from queue q join messages m on m.id = q.message_id
     where q.claim = :claim and q.state = {Queued.SENDING:d}
     order by q.lane, q.due_at, q.message_id""",
@@ -242,7 +264,10 @@ PUT_BACK = update_many(
 )
 SENT_PARTS = sql("select message_id, attempt, part from parts where message_id in each(:ids, bigint)")
 NEXT_DUE = sql(
-    f"select min(due_at) from queue where connector_id = :connector_id and lane = :lane and state = {Queued.WAITING:d}"
+    f"""select due_at from queue
+    where connector_id = :connector_id and lane = :lane and state = {Queued.WAITING:d} and {_BEHIND}
+    order by due_at, message_id limit 1""",
+    name="next due",
 )
 # claims are time-sortable ids: those of before a moment
 CLAIMED_BEFORE = sql(
@@ -277,7 +302,7 @@ MARK_EXPIRED = _closing(State.EXPIRED)
 SETTLE = update_many(
     messages, ("id",), ("state", "error", "final_at", ("version", "t.version + 1")), "t.version = u.version"
 )
-DEQUEUE = delete_many(queue, ("message_id",))
+DEQUEUE = delete_many(queue, ("message_id",), "t.claim in (0, u.claim)")  # as for REQUEUE; 0: it waits for another try
 REQUEUE = update_many(
     queue,
     ("message_id",),
@@ -292,6 +317,7 @@ REQUEUE = update_many(
         ("owner", "0"),
         ("claim", "0"),
     ),
+    "t.claim = u.claim",  # a node that was taken for dead must not call back what another sends by now
 )
 
 # -- receipts ------------------------------------------------------------------------------------------------------
@@ -322,7 +348,6 @@ PARKED_SINCE = sql(
     name="parked since",
 )
 UNPARK = delete_many(parked_receipts, ("id",))
-FORGET_PARKED = sql("delete from parked_receipts where received_at < :before")
 
 # -- sweepers ------------------------------------------------------------------------------------------------------
 OVERDUE = sql(
@@ -367,7 +392,6 @@ MOVE = update_many(
     ("connector_id", "attempt", "tried", ("tries", "0")),
     f"t.state = {Queued.WAITING:d}",
 )
-FORGET_PARTS = sql("delete from parts where deadline < :before and state not in (0, 3)")
 
 # -- inbound -------------------------------------------------------------------------------------------------------
 ADD_INBOUND = insert_many(inbound)
@@ -387,14 +411,33 @@ COMPLETE_INBOUND = sql(
 )
 
 # -- retention -----------------------------------------------------------------------------------------------------
-OLD = sql("select id from messages where id > :after and id < :before order by id limit :limit")
-OLD_OF = sql(
-    "select id from messages where account_id = :account_id and id > :after and id < :before order by id limit :limit"
+MARKS = sql("select upto from retention_marks where name = :name")
+MARK = sql(
+    "insert into retention_marks (name, upto) values (:name, :upto) on conflict (name) do update "
+    "set upto = excluded.upto where excluded.upto > retention_marks.upto"
 )
-OLD_INBOUND = sql("select id from inbound where id > :after and id < :before order by id limit :limit")
+LATE = insert_many(retention_late, ignore=True)
+NO_LONGER_LATE = delete_many(retention_late, ("message_id",))
+LATE_DONE = sql(
+    "select message_id from retention_late l where not exists "
+    "(select 1 from queue q where q.message_id = l.message_id) order by message_id limit :limit"
+)
+NEXT_ACCOUNT = sql("select min(account_id) from messages where account_id > :after")
+NEXT_INBOUND_ACCOUNT = sql("select min(account_id) from inbound where account_id > :after")
+# what still waits is kept, however old: it was accepted, and is forgotten when it is done
+OLD_OF = sql(
+    "select id from messages m where account_id = :account_id and id > :after and id < :before "
+    "and not exists (select 1 from queue q where q.message_id = m.id) order by id limit :limit"
+)
 OLD_INBOUND_OF = sql(
     "select id from inbound where account_id = :account_id and id > :after and id < :before order by id limit :limit"
 )
+OLD = sql(
+    "select id, (select 1 from queue q where q.message_id = m.id) from messages m "
+    "where id > :after and id < :before order by id limit :limit"
+)
+OLD_INBOUND = sql("select id, null from inbound where id > :after and id < :before order by id limit :limit")
+WAITING_IN = sql("select 1 from queue where message_id >= :since and message_id < :until limit 1")
 DELETE_MESSAGES = delete_many(messages, ("id",))
 DELETE_HISTORY = delete_many(history, ("message_id",))
 DELETE_PARTS = delete_many(parts, ("message_id",))
@@ -402,7 +445,39 @@ DELETE_TAGS = delete_many(message_tags, ("message_id",))
 DELETE_INBOUND = delete_many(inbound, ("id",))
 BLANK_MESSAGES = update_many(messages, ("id",), (("text", "null"), ("options", "null")), "t.text is not null")
 BLANK_INBOUND = update_many(inbound, ("id",), (("text", "null"), ("payload", "null")))
-BLANK_FRAMES = update_many(history, ("message_id",), (("request", "null"), ("response", "null")))
+BLANK_FRAMES = update_many(
+    history,
+    ("message_id",),
+    (("request", "null"), ("response", "null")),
+    "t.request is not null or t.response is not null",
+)
+
+
+def _slice_of(table: sa.Table) -> Statement:
+    """Deletes rows of messages made in [since, until), some at a time."""
+    which = "message_id >= :since and message_id < :until order by message_id limit :limit"
+    chosen = f"select distinct message_id from (select message_id from {table.name} where {which}) as found"
+    return sql(f"delete from {table.name} where message_id in ({chosen})", name=f"slice of {table.name}")
+
+
+OLDEST_PARTS = sql(
+    """select message_id, attempt, part, deadline < :before and state not in (0, 3) from parts
+    where message_id > :after order by message_id, attempt, part limit :limit""",
+    name="oldest parts",
+)
+DROP_PARTS = delete_many(parts, ("message_id", "attempt", "part"))
+SLICE_OF_KEYS = sql(
+    "delete from idempotency where (account_id, key) in (select account_id, key from idempotency "
+    "where created_at < :before order by created_at limit :limit)",
+    name="slice of keys",
+)
+SLICE_OF_PARKED = sql(
+    "delete from parked_receipts where id in "
+    "(select id from parked_receipts where id < :before order by id limit :limit)",
+    name="slice of parked",
+)
+SLICE_OF_TAGS = _slice_of(message_tags)
+SLICE_OF_PARTS = _slice_of(parts)
 
 # -- by hand -------------------------------------------------------------------------------------------------------
 GET = sql(f"select {MESSAGE} from messages m where m.id = :id")

@@ -6,10 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from chappe import ids
-from chappe.channels import Outcome, SendError, Verdict
-from chappe.events import TOPIC, MessageUpdated
+from chappe.events import MessageUpdated
 from chappe.messages import history, routes, store
-from chappe.messages.flight import Flight, flight_of
 from chappe.messages.model import PartState, State, encode_json, may_become
 from chappe.messages.news import update
 from chappe.messages.receipts import candidate_of, same_number
@@ -21,12 +19,9 @@ if TYPE_CHECKING:
 SLICE = 500
 EVERY_S = 1.0
 STRANDED_AFTER_MS = 30_000  # a connector is given this long to come back before its messages leave by another
-PARKED_FOR_MS = 3 * 86_400_000
-KEYS_FOR_MS = 86_400_000
 PARKED_EVERY_S = 5.0
 UNCLAIMED_AFTER_MS = 15_000  # longer than a claim may be on its way
 _UNMATCHED_FOR_MS = 10 * 60_000  # a receipt that matches nothing for so long is left alone, visible
-_LOST = SendError("in_doubt", Verdict.UNKNOWN, detail="the process ended before the answer was stored")
 _EXPIRED = {"code": "validity_expired", "permanent": False}
 
 
@@ -43,12 +38,11 @@ async def expire(house: Pipeline) -> int:
         message.error, message.final_at = error, now
         events.append(update(house, message, State.EXPIRED, now))
     steps = [history.step(m.id, house.rt.ids.next(), now, history.EXPIRED, _EXPIRED) for m in messages]
-    await house.rt.store.write(
+    await house.rt.events.write(
         store.TAKE_WAITING([(m.id,) for m in messages], expect=len(messages)),
         store.MARK_EXPIRED([(m.id, error, now) for m in messages]),
         store.ADD_HISTORY(steps),
-        *house.rt.events.emit(events),
-        wake=(TOPIC,),
+        tell=events,
     )
     return len(messages)
 
@@ -69,12 +63,11 @@ async def give_up_waiting(house: Pipeline) -> int:
             steps.append(history.step(message.id, house.rt.ids.next(), now, history.UNCONFIRMED))
             events.append(update(house, message, State.UNCONFIRMED, now))
     closed = [(row[3], row[0], row[1], int(PartState.UNCONFIRMED), None, now) for row in rows]
-    await house.rt.store.write(
+    await house.rt.events.write(
         store.SETTLE(settle, expect=len(settle)),
         store.SETTLE_PARTS(closed),
         store.ADD_HISTORY(steps),
-        *house.rt.events.emit(events),
-        wake=(TOPIC,),
+        tell=events,
     )
     return len(rows)
 
@@ -138,32 +131,6 @@ async def return_unclaimed(house: Pipeline) -> int:
     return len(lost)
 
 
-async def adopt_orphans(house: Pipeline, alive: list[int]) -> int:
-    """Rows that a dead process had on the wire: nobody knows what became of them, so each is in doubt."""
-    found = 0
-    while rows := await house.rt.store.scan(store.ORPHANS({"alive": alive, "limit": SLICE})):
-        sent = await house.rt.store.read(store.SENT_PARTS({"ids": [row[5] for row in rows]}))
-        answered = {tuple(part) for part in sent}
-        for row in rows:
-            _doubt(house, flight_of(row, 0), row[0], answered)
-        found += len(rows)
-        await house.recorder.drain()
-    return found
-
-
-def _doubt(house: Pipeline, flight: Flight, connector_id: int, answered: set[tuple[Any, ...]]) -> None:
-    """Record the parts of an orphan that no answer is known of as unanswered."""
-    message = flight.message
-    parts = house.parts(flight, house.connectors.get(connector_id))
-    doubtful = [part for part in parts if (message.id, flight.attempt, part.part) not in answered]
-    flight.launched = len(doubtful)
-    if not doubtful:
-        house.recorder.complete(flight, connector_id)
-    now = house.rt.clock.now()
-    for part in doubtful:
-        house.recorder.outcome(Outcome(part, connector_id, error=_LOST, sent_at=now, answered_at=now))
-
-
 async def match_parked(house: Pipeline) -> None:
     """Try parked receipts again: with their ids, then with the parts in doubt that they may speak of."""
     now = house.rt.clock.now()
@@ -209,16 +176,6 @@ async def measure(house: Pipeline) -> None:
     house.depth = (await house.rt.store.scan(store.DEPTH()))[0][0]
 
 
-async def tidy(house: Pipeline) -> None:
-    """Forget what has had its time: idempotency keys, parked receipts, the ids of settled parts."""
-    now = house.rt.clock.now()
-    await house.rt.store.write(
-        store.FORGET_KEYS({"before": now - KEYS_FOR_MS}),
-        store.FORGET_PARKED({"before": now - PARKED_FOR_MS}),
-        store.FORGET_PARTS({"before": now - PARKED_FOR_MS}),
-    )
-
-
 async def slices(house: Pipeline) -> None:
     """One round of the quick sweepers; each goes on while it finds full slices."""
     for sweeper in (release, expire, give_up_waiting):
@@ -228,8 +185,3 @@ async def slices(house: Pipeline) -> None:
                 found = await sweeper(house)
         except Conflict:
             continue  # a neighbour was quicker: the next round reads again
-
-
-async def orphans(house: Pipeline) -> None:
-    """Look for rows of processes that have ended."""
-    await adopt_orphans(house, [house.owner] if house.alone else await house.rt.node.alive())
