@@ -15,12 +15,13 @@ from aiohttp import web
 
 from chappe import accounts, webhooks
 from chappe.clock import Clock
-from chappe.events import TOPIC, Event, MessageUpdated
+from chappe.events import Event, MessageUpdated
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings
-from chappe.storage import core, migrate
+from chappe.storage import core
 from chappe.webhooks import Delivery, Webhooks
 from chappe.webhooks.store import ROOM, webhook_deliveries
+from tests.support.eventually import PATIENCE_S
 
 HOUR = 3_600
 DAY = 24 * HOUR
@@ -103,7 +104,7 @@ class World:
         return await webhooks.create_endpoint(self.rt, "test", self.account_id, url=url, **fields)
 
     async def emit(self, *events: Event) -> None:
-        await self.rt.store.write(*self.rt.events.emit(events), wake=(TOPIC,))
+        await self.rt.events.write(tell=events)
 
     async def deliver(self, message_id: int = 1, **fields: Any) -> None:
         """The news that a message was delivered."""
@@ -163,7 +164,7 @@ class World:
         await self.rt.close()
 
 
-async def until(condition: Callable[[], Any], seconds: float = 8.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> None:
     """Wait until the condition (a function, or a coroutine function) holds; fails after so many seconds."""
     async with asyncio.timeout(seconds):
         while True:
@@ -190,7 +191,6 @@ async def open_world(url: str, folder: Path, *, allow_private: bool = True, send
 
 
 async def populated(url: str, folder: Path, **how: Any) -> World:
-    await asyncio.to_thread(migrate.create_all, url)
     world = await open_world(url, folder, **how)
     world.account_id = (await accounts.create_account(world.rt, "test", slug="acme", name="Acme")).id
     world.other_id = (await accounts.create_account(world.rt, "test", slug="other", name="Other")).id
@@ -206,16 +206,16 @@ async def world(store_url: str, tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def lite(tmp_path: Path) -> AsyncIterator[World]:
+async def lite(sqlite_url: str, tmp_path: Path) -> AsyncIterator[World]:
     """The same on SQLite alone, for what no engine can make a difference to."""
-    world = await populated(f"sqlite:///{tmp_path}/chappe.db", tmp_path)
+    world = await populated(sqlite_url, tmp_path)
     yield world
     await world.close()
 
 
 @pytest.fixture
-async def strict(tmp_path: Path) -> AsyncIterator[World]:
+async def strict(sqlite_url: str, tmp_path: Path) -> AsyncIterator[World]:
     """On SQLite, with private addresses refused."""
-    world = await populated(f"sqlite:///{tmp_path}/chappe.db", tmp_path, allow_private=False)
+    world = await populated(sqlite_url, tmp_path, allow_private=False)
     yield world
     await world.close()

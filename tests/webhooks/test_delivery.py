@@ -14,9 +14,9 @@ from standardwebhooks import Webhook
 
 from chappe import webhooks
 from chappe.errors import Refused
-from chappe.events import InboundReceived
-from chappe.storage import Unavailable, sql
-from chappe.webhooks.lane import Pending
+from chappe.events import TOPIC, InboundReceived
+from chappe.storage import Conflict, Unavailable, sql
+from chappe.webhooks import sender, store
 from tests.webhooks.conftest import DAY, HOUR, Customer, Request, World, open_world, populated, until
 
 
@@ -93,19 +93,27 @@ async def test_retry_after_is_honoured_by_the_delivery_and_its_lane(lite: World)
     assert len(customer.requests) == 1
 
 
-async def test_a_fresh_delivery_that_failed_in_other_hands_is_not_taken_before_its_time(world: World) -> None:
-    customer = await world.customer(failing())
+async def test_what_is_not_committed_is_not_posted(world: World) -> None:
+    customer = await world.customer()
     await world.endpoint(customer.url)
-    await world.deliver()
-    row = await world.tried(1)
-    sender = world.sender._sender
-    fresh = Pending(
-        row.id, row.account_id, row.endpoint_id, row.endpoint_id, row.event_id, row.type, None, row.body, row.created_at
-    )
-    sender._again(1, [fresh])  # as when another claimed and posted it before our first look
-    await asyncio.sleep(0.5)
-    assert len(customer.requests) == 1
-    assert (await world.last()).tries == 1
+    impossible = sql("update nodes set name = name where node = -1")
+    with pytest.raises(Conflict):
+        await world.rt.events.write(impossible(expect=1), tell=[world.news(n) for n in range(40)])
+    await world.deliver(99)
+    await until(lambda: len(customer.requests) == 1)
+    await world.settled()
+    assert customer.requests[0].json["data"]["id"] == "msg_0000000000033"
+    assert len(await world.log()) == 1
+    await until(lambda: world.sender.in_hand == 0)
+    assert world.sender._sender._coming == 0
+
+
+async def test_news_by_the_outbox_are_posted_like_any_other(world: World) -> None:
+    customer = await world.customer()
+    await world.endpoint(customer.url)
+    await world.rt.store.write(*world.rt.events.emit([world.news(n) for n in range(3)]), wake=(TOPIC,))
+    await until(lambda: len(customer.requests) == 3)
+    await world.settled()
 
 
 async def test_it_is_given_up_after_three_days(lite: World) -> None:
@@ -353,6 +361,66 @@ async def test_what_a_dead_process_had_posted_but_not_recorded_is_posted_again(
     assert len(set(customer.ids)) == 1
 
 
+async def test_within_ten_seconds_another_process_posts_what_a_killed_one_had_in_hand(
+    store_url: str, tmp_path: Path
+) -> None:
+    async def never(_: Request) -> web.Response:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    first = await populated(store_url, tmp_path)
+    customer = await first.customer(never)
+    await first.endpoint(customer.url)
+    await first.emit(*(first.news(n) for n in range(100)))
+    await until(lambda: len(customer.requests) == 32)
+    for task in first.sender._sender._tasks:  # it does nothing more, as when it is killed
+        task.cancel()
+    customer.answer = lambda _: web.Response()
+    customer.requests.clear()
+    assert await first.leased() == 100
+    lease_s, tenth_s = store.LEASE_MS / 1000, 1.0
+    assert lease_s + sender.POLL_S + tenth_s <= 10
+    await first.rt.store.write(  # all but the last second of the lease has gone by
+        sql("update webhook_deliveries set lease_until = lease_until - :by::bigint")({"by": store.LEASE_MS - 1_000})
+    )
+    second = await open_world(store_url, tmp_path)
+    try:
+        await until(lambda: len(customer.requests) == 100, 1 + sender.POLL_S + tenth_s)
+        assert len(set(customer.ids)) == 100
+    finally:
+        await second.close()
+        await first.close()
+
+
+async def test_what_takes_longer_than_a_lease_is_kept(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 2 * sender.RENEW_S * 1000 < store.LEASE_MS  # one renewal may fail
+    monkeypatch.setattr(sender, "RENEW_S", 0.1)
+    world = await populated(store_url, tmp_path)
+    gate = asyncio.Event()
+
+    async def waiting(_: Request) -> web.Response:
+        await gate.wait()
+        return web.Response()
+
+    customer = await world.customer(waiting)
+    await world.endpoint(customer.url)
+    await world.emit(*(world.news(n) for n in range(40)))
+    await until(lambda: len(customer.requests) == 32)
+    await world.rt.store.write(sql("update webhook_deliveries set lease_until = db_now() + 500")())
+    left = sql("select min(lease_until - db_now()) from webhook_deliveries")
+
+    async def renewed() -> bool:
+        return bool((await world.rt.store.scan(left()))[0][0] > store.LEASE_MS - 2_000)
+
+    await until(renewed, 2)
+    gate.set()
+    await world.settled()
+    assert len(customer.requests) == 40
+    await world.close()
+
+
 async def test_what_a_process_has_not_begun_is_sent_by_the_next_one(store_url: str, tmp_path: Path) -> None:
     first = await populated(store_url, tmp_path, sending=False)
     customer = await first.customer()
@@ -367,9 +435,9 @@ async def test_what_a_process_has_not_begun_is_sent_by_the_next_one(store_url: s
         await first.close()
 
 
-async def test_two_senders_share_the_work_and_post_nothing_twice(postgres_dsn: str, tmp_path: Path) -> None:
-    first = await populated(postgres_dsn, tmp_path)  # one process owns the writer of a SQLite file
-    second = await open_world(postgres_dsn, tmp_path)
+async def test_two_senders_share_the_work_and_post_nothing_twice(postgres_url: str, tmp_path: Path) -> None:
+    first = await populated(postgres_url, tmp_path)  # one process owns the writer of a SQLite file
+    second = await open_world(postgres_url, tmp_path)
     try:
         customer = await first.customer()
         await first.endpoint(customer.url)

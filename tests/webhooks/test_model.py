@@ -127,7 +127,8 @@ def test_the_error_of_a_message_is_completed_from_the_catalogue() -> None:
         created_at=NOW,
         error={"code": "unknown_subscriber", "supplier": "001"},
     )
-    error = payload.message(news)["error"]
+    error = payload.message(news).error
+    assert error is not None
     assert (error["group"], error["permanent"], error["supplier"]) == ("subscriber", True, "001")
     assert payload.error({"code": "brand_new", "permanent": True})["group"] == "unknown"  # type: ignore[index]
 

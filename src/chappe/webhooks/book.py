@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from hmac import HMAC
 from typing import TYPE_CHECKING, cast
 
 import structlog
@@ -13,7 +14,7 @@ from chappe.secrets import Vault
 from chappe.snapshots import Snapshot
 from chappe.storage import Store
 from chappe.webhooks.model import EVENT_TYPES, CallbackSecret, Endpoint, EventType
-from chappe.webhooks.signature import key_of
+from chappe.webhooks.signature import key_of, prepared
 from chappe.webhooks.store import CALLBACK_SECRETS, ENDPOINTS, ROOM
 
 if TYPE_CHECKING:
@@ -25,18 +26,18 @@ _log = structlog.get_logger("webhooks")
 class Keys:
     """The keys of one endpoint: the secret, and while it is being replaced the one before."""
 
-    __slots__ = ("_key", "_previous", "_until")
+    __slots__ = ("_both", "_now", "_until")
 
     def __init__(self, holder: Endpoint | CallbackSecret, vault: Vault) -> None:
         """Raises ValueError when the secret key is another one than at sealing."""
-        self._key = key_of(vault.decrypt(holder.secret))
-        self._previous = None if holder.previous_secret is None else key_of(vault.decrypt(holder.previous_secret))
+        self._now = [prepared(key_of(vault.decrypt(holder.secret)))]
+        previous = () if holder.previous_secret is None else (holder.previous_secret,)
+        self._both = self._now + [prepared(key_of(vault.decrypt(secret))) for secret in previous]
         self._until = holder.previous_until or 0
 
-    def at(self, now: int) -> Sequence[bytes]:
-        if self._previous is None or now >= self._until:
-            return (self._key,)
-        return (self._key, self._previous)
+    def at(self, now: int) -> Sequence[HMAC]:
+        """The keys that sign at this moment, ready for `signature`."""
+        return self._both if now < self._until else self._now
 
 
 class Book:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from chappe.outgoing import Target
+    from chappe.webhooks.book import Keys
 
 WIDTH = 32  # requests at once
-MOST_IN_HAND = 500
+MOST_IN_HAND = 2_000
 PATIENCE = 3  # failures in a row before the first pause
 LONGEST_PAUSE_S = 30.0
 LONGEST_ASKED_PAUSE_S = 3_600.0  # by Retry-After
 
 
-@dataclass(slots=True, eq=False)
-class Pending:
-    """A delivery that is to be posted. `url` is set for a callback only."""
+class Pending(Struct, eq=False, gc=False):
+    """A delivery that is to be posted. `url` is set for a callback only; `held_at`: leased by us, monotonic seconds."""
 
     id: int
     account_id: int
@@ -30,6 +36,7 @@ class Pending:
     body: str
     created_at: int
     tries: int = 0
+    held_at: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +49,7 @@ class Lane:
     streak: int = 0  # failures in a row, those of one moment counted once
     parked_until: float = 0.0  # monotonic, in seconds
     due: bool = False  # whether the store has more for it
+    place: tuple[Target, Keys] | None = None  # an endpoint's, as long as the book does not change
 
     def parked(self, now: float) -> bool:
         return now < self.parked_until
@@ -73,4 +81,4 @@ class Lane:
 
     def forgive(self) -> None:
         """The address or the state of the endpoint changed: what was learnt of it does not hold."""
-        self.width, self.streak, self.parked_until = WIDTH, 0, 0.0
+        self.width, self.streak, self.parked_until, self.place = WIDTH, 0, 0.0, None

@@ -83,7 +83,7 @@ async def replay(rt: Runtime, account_id: int, delivery_id: int) -> Delivery:
         found_endpoint(rt, account_id, old.endpoint_id)
     [target] = (await rt.store.read(store.TARGET({"id": delivery_id})))[0]
     pending = _copy(rt, old, target)
-    await rt.store.write(store.ADD([row(pending, Origin.REPLAY)]), wake=(store.ROOM,))
+    await rt.store.write(store.ADD([row(pending, int(Origin.REPLAY))]), wake=(store.ROOM,))
     made, _ = await delivery(rt, account_id, pending.id)
     return made
 
@@ -128,7 +128,7 @@ async def replay_slice(rt: Runtime, payload: dict[str, Any]) -> list[Op]:
     if not rows:
         return []
     old = [store.delivery(found) for found in rows]
-    copies = [row(_copy(rt, each, each.endpoint_id), Origin.REPLAY) for each in old]
+    copies = [row(_copy(rt, each, each.endpoint_id), int(Origin.REPLAY)) for each in old]
     ops = [store.ADD(copies, expect=len(copies))]
     if len(rows) == SLICE:
         ops.append(rt.jobs.enqueue(REPLAY, {**payload, "after": old[-1].id}))

@@ -1,14 +1,19 @@
-"""What webhooks hear: the news of messages, of phones, and of their own endpoints becomes deliveries."""
+"""What webhooks hear: the news of messages, of phones, and of their own endpoints becomes deliveries.
+
+News of messages and phones becomes rows in the very unit that it tells of, and is posted when that is committed; what
+cannot be done at once comes by the outbox.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chappe.events import EndpointPaused, Event, InboundReceived, MessageUpdated
+from chappe.events import Effects, EndpointPaused, Event, InboundReceived, MessageUpdated
 from chappe.storage import Op
 from chappe.webhooks import payload, store
-from chappe.webhooks.book import book
+from chappe.webhooks.book import Book, book
 from chappe.webhooks.lane import Pending
 from chappe.webhooks.model import (
     ENDPOINT_PAUSED,
@@ -20,69 +25,79 @@ from chappe.webhooks.model import (
     State,
     callback_target,
 )
+from chappe.webhooks.sender import Sender
 from chappe.webhooks.verbs import ensure_callback_secret
 
 if TYPE_CHECKING:
     from chappe.runtime import Runtime
 
-Offer = Callable[[list[Pending]], None]
 
-
-def register(rt: Runtime, offer: Offer) -> None:
-    """`offer` takes the fresh deliveries, whose rows are about to be committed."""
-
-    async def updated(rt: Runtime, events: list[MessageUpdated]) -> list[Op]:
-        return await notify_messages(rt, events, offer)
-
-    async def received(rt: Runtime, events: list[InboundReceived]) -> list[Op]:
-        return await notify_inbound(rt, events, offer)
-
-    async def paused(rt: Runtime, events: list[EndpointPaused]) -> list[Op]:
-        return await notify_paused(rt, events, offer)
-
-    def wanted(event: MessageUpdated) -> bool:
-        kind = TYPE_OF_STATE.get(event.state)
-        if kind is None:
-            return False
-        return event.callback_url is not None or bool(book(rt).wanting(event.account_id, kind, event.test))
-
-    rt.events.on(MessageUpdated, "webhooks.messages", updated, wanted=wanted)
+def register(rt: Runtime, sender: Sender) -> None:
+    rt.events.on(
+        MessageUpdated,
+        "webhooks.messages",
+        partial(notify_messages, sender),
+        wanted=lambda event: _tells(book(rt), event),
+        at_once=partial(notify_messages_at_once, sender),
+    )
     rt.events.on(
         InboundReceived,
         "webhooks.inbound",
-        received,
+        partial(notify_inbound, sender),
         wanted=lambda event: bool(book(rt).wanting(event.account_id, RECEIVED, event.test)),
+        at_once=partial(notify_inbound_at_once, sender),
     )
-    rt.events.on(EndpointPaused, "webhooks.paused", paused)
+    rt.events.on(EndpointPaused, "webhooks.paused", partial(notify_paused, sender))
 
 
-async def notify_messages(rt: Runtime, events: list[MessageUpdated], offer: Offer) -> list[Op]:
-    """A message entered a state that is told: to the account's endpoints, and to the message's own callback_url."""
+def _tells(known: Book, event: MessageUpdated) -> bool:
+    kind = TYPE_OF_STATE.get(event.state)
+    if kind is None:
+        return False
+    return event.callback_url is not None or bool(known.wanting(event.account_id, kind, event.test))
+
+
+# -- at once --------------------------------------------------------------------------------------------------------
+
+
+def notify_messages_at_once(sender: Sender, rt: Runtime, events: list[MessageUpdated]) -> Effects:
+    """The first callback of an account waits for the outbox: its secret is not made yet."""
+    callbacks = book(rt).callbacks
+    left = [event for event in events if event.callback_url and event.account_id not in callbacks]
+    ready = [event for event in events if event not in left] if left else events
+    return _at_once(sender, _of_messages(rt, ready), left)
+
+
+def notify_inbound_at_once(sender: Sender, rt: Runtime, events: list[InboundReceived]) -> Effects:
+    return _at_once(sender, _of_inbound(rt, events))
+
+
+def _at_once(sender: Sender, fresh: list[Pending], left: Iterable[Event] = ()) -> Effects:
+    reserved = sender.reserve(fresh)
+    rows = [row(pending, _EVENT, sender.owner if pending.held_at else 0) for pending in fresh]
+    return Effects(
+        [store.ADD(rows, expect=len(rows))],
+        after=partial(sender.launch, reserved),
+        undo=partial(sender.forget, reserved),
+        wake=() if sender.is_open else (store.ROOM,),
+        left=list(left),
+    )
+
+
+# -- by the outbox --------------------------------------------------------------------------------------------------
+
+
+async def notify_messages(sender: Sender, rt: Runtime, events: list[MessageUpdated]) -> list[Op]:
     for account_id in {event.account_id for event in events if event.callback_url}:
         await ensure_callback_secret(rt, account_id)
-    known = book(rt)
-    fresh: list[Pending] = []
-    for event in events:
-        kind = TYPE_OF_STATE.get(event.state)
-        if kind is None:
-            continue
-        wanting = known.wanting(event.account_id, kind, event.test)
-        if wanting or event.callback_url:
-            fresh += _deliveries(rt, event, kind, payload.message(event), wanting, event.callback_url)
-    return _effects(fresh, offer)
+    return _later(sender, _of_messages(rt, events))
 
 
-async def notify_inbound(rt: Runtime, events: list[InboundReceived], offer: Offer) -> list[Op]:
-    """A phone wrote to one of the account's senders."""
-    known = book(rt)
-    fresh: list[Pending] = []
-    for event in events:
-        wanting = known.wanting(event.account_id, RECEIVED, event.test)
-        fresh += _deliveries(rt, event, RECEIVED, payload.inbound(event), wanting)
-    return _effects(fresh, offer)
+async def notify_inbound(sender: Sender, rt: Runtime, events: list[InboundReceived]) -> list[Op]:
+    return _later(sender, _of_inbound(rt, events))
 
 
-async def notify_paused(rt: Runtime, events: list[EndpointPaused], offer: Offer) -> list[Op]:
+async def notify_paused(sender: Sender, rt: Runtime, events: list[EndpointPaused]) -> list[Op]:
     """An endpoint was paused for its failures: the account's other endpoints hear of it, live or test."""
     known = book(rt)
     fresh: list[Pending] = []
@@ -93,14 +108,48 @@ async def notify_paused(rt: Runtime, events: list[EndpointPaused], offer: Offer)
             if endpoint.id != event.endpoint_id and (not endpoint.events or ENDPOINT_PAUSED in endpoint.events)
         ]
         fresh += _deliveries(rt, event, ENDPOINT_PAUSED, payload.endpoint_paused(event), others)
-    return _effects(fresh, offer)
+    return _later(sender, fresh)
+
+
+def _later(sender: Sender, fresh: list[Pending]) -> list[Op]:
+    if not fresh:
+        return []
+    sender.look_soon()
+    return [store.ADD([row(pending, _EVENT) for pending in fresh], expect=len(fresh))]
+
+
+# -- deliveries -----------------------------------------------------------------------------------------------------
+
+
+def _of_messages(rt: Runtime, events: list[MessageUpdated]) -> list[Pending]:
+    """A message entered a state that is told: to the account's endpoints, and to the message's own callback_url."""
+    known = book(rt)
+    fresh: list[Pending] = []
+    for event in events:
+        kind = TYPE_OF_STATE.get(event.state)
+        if kind is None:
+            continue
+        wanting = known.wanting(event.account_id, kind, event.test)
+        if wanting or event.callback_url:
+            fresh += _deliveries(rt, event, kind, payload.message(event), wanting, event.callback_url)
+    return fresh
+
+
+def _of_inbound(rt: Runtime, events: list[InboundReceived]) -> list[Pending]:
+    """A phone wrote to one of the account's senders."""
+    known = book(rt)
+    fresh: list[Pending] = []
+    for event in events:
+        wanting = known.wanting(event.account_id, RECEIVED, event.test)
+        fresh += _deliveries(rt, event, RECEIVED, payload.inbound(event), wanting)
+    return fresh
 
 
 def _deliveries(
     rt: Runtime,
     event: Event,
     kind: EventType,
-    data: dict[str, Any],
+    data: payload.Data,
     endpoints: Iterable[Endpoint],
     callback_url: str | None = None,
 ) -> list[Pending]:
@@ -116,15 +165,10 @@ def _deliveries(
     return made
 
 
-def _effects(fresh: list[Pending], offer: Offer) -> list[Op]:
-    if not fresh:
-        return []
-    offer(fresh)
-    return [store.ADD([row(pending, Origin.EVENT) for pending in fresh], expect=len(fresh))]
+_EVENT, _PENDING = int(Origin.EVENT), int(State.PENDING)
 
 
-def row(pending: Pending, origin: Origin) -> tuple[Any, ...]:
-    """A new delivery as `store.ADD` takes it, due at once."""
-    p = pending
-    place = (p.id, p.account_id, p.endpoint_id, p.target, p.event_id, p.type, int(origin), p.url, p.body)
-    return (*place, p.created_at, int(State.PENDING), p.created_at)
+def row(p: Pending, origin: int, owner: int = 0) -> tuple[Any, ...]:
+    """A new delivery as `store.ADD` takes it, due at once; with an owner it is leased."""
+    place = (p.id, p.account_id, p.endpoint_id, p.target, p.event_id, p.type, origin, p.url, p.body)
+    return (*place, p.created_at, _PENDING, p.created_at, owner)

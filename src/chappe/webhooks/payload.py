@@ -2,54 +2,127 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from chappe import ids
-from chappe.clock import rfc3339
 from chappe.errors import DELIVERY
 from chappe.events import EndpointPaused, InboundReceived, MessageUpdated
 
 _encode = msgspec.json.Encoder().encode
 
 
-def body(event_id: int, kind: str, created_at: int, data: dict[str, Any]) -> str:
-    """The JSON that is posted, signed and kept, byte for byte."""
-    told = {"id": ids.public("evt", event_id), "type": kind, "created_at": _time(created_at), "data": data}
-    return _encode(told).decode()
+class Told(Struct, frozen=True):
+    id: str
+    type: str
+    created_at: str
+    data: Data
 
 
-def message(event: MessageUpdated) -> dict[str, Any]:
+class MessageData(Struct, frozen=True):
     """The message as `GET /v1/messages/{id}` shows it, with the place of this news among the others of the message."""
-    return {
-        "id": ids.public("msg", event.message_id),
-        "status": event.state,
-        "to": event.to,
-        "from": event.sender,
-        "text": event.text,
-        "purpose": event.purpose,
-        "channel": event.channel,
-        "connector": event.connector,
-        "country": event.country,
-        "encoding": event.encoding,
-        "segments": event.segments,
-        "characters": None if event.text is None else len(event.text),
-        "error": error(event.error),
-        "correlation_id": event.correlation_id,
-        "tags": event.tags or [],
-        "metadata": event.metadata or {},
-        "callback_url": event.callback_url,
-        "created_at": _time(event.created_at),
-        "send_at": _time(event.send_at),
-        "expires_at": _time(event.expires_at),
-        "sent_at": _time(event.sent_at),
-        "final_at": _time(event.final_at),
-        "test": event.test,
-        "sequence": event.sequence,
-        "occurred_at": _time(event.occurred_at),
-    }
+
+    id: str
+    status: str
+    to: str
+    sender: str | None = field(name="from")
+    text: str | None
+    purpose: str
+    channel: str
+    connector: str | None
+    country: str | None
+    encoding: str | None
+    segments: int
+    characters: int | None
+    error: dict[str, Any] | None
+    correlation_id: str | None
+    tags: list[str]
+    metadata: dict[str, Any]
+    callback_url: str | None
+    created_at: str | None
+    send_at: str | None
+    expires_at: str | None
+    sent_at: str | None
+    final_at: str | None
+    test: bool
+    sequence: int
+    occurred_at: str | None
+
+
+class InboundData(Struct, frozen=True):
+    """A message from a phone as `GET /v1/inbound/{id}` shows it."""
+
+    id: str
+    status: str
+    to: str
+    sender: str = field(name="from")
+    text: str | None
+    data: str | None
+    udh: str | None
+    data_coding: int | None
+    encoding: str | None
+    channel: str
+    connector: str | None
+    reply_to: str | None
+    test: bool
+    received_at: str | None
+    sequence: int
+    occurred_at: str | None
+
+
+class PausedData(Struct, frozen=True):
+    """Which endpoint is paused, for the account's other ones."""
+
+    id: str
+    status: str
+    url: str
+    reason: str
+    failures: int
+    sequence: int
+    occurred_at: str | None
+
+
+Data = MessageData | InboundData | PausedData
+
+
+def body(event_id: int, kind: str, created_at: int, data: Data) -> str:
+    """The JSON that is posted, signed and kept, byte for byte."""
+    return _encode(Told(ids.public("evt", event_id), kind, _time(created_at) or "", data)).decode()
+
+
+def message(event: MessageUpdated) -> MessageData:
+    # by position: half the price of names, and this is made for every message
+    return MessageData(
+        ids.public("msg", event.message_id),
+        event.state,
+        event.to,
+        event.sender,
+        event.text,
+        event.purpose,
+        event.channel,
+        event.connector,
+        event.country,
+        event.encoding,
+        event.segments,
+        None if event.text is None else len(event.text),
+        error(event.error),
+        event.correlation_id,
+        event.tags or [],
+        event.metadata or {},
+        event.callback_url,
+        _time(event.created_at),
+        _time(event.send_at),
+        _time(event.expires_at),
+        _time(event.sent_at),
+        _time(event.final_at),
+        event.test,
+        event.sequence,
+        _time(event.occurred_at),
+    )
 
 
 def error(stored: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -68,42 +141,44 @@ def error(stored: dict[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def inbound(event: InboundReceived) -> dict[str, Any]:
-    """A message from a phone as `GET /v1/inbound/{id}` shows it."""
+def inbound(event: InboundReceived) -> InboundData:
     reply_to = event.reply_to_message
-    return {
-        "id": ids.public("inb", event.inbound_id),
-        "status": "received",
-        "to": event.to,
-        "from": event.sender,
-        "text": event.text,
-        "data": event.data,
-        "udh": event.udh,
-        "data_coding": event.data_coding,
-        "encoding": event.encoding,
-        "channel": "sms",
-        "connector": event.connector,
-        "reply_to": None if reply_to is None else ids.public("msg", reply_to),
-        "test": event.test,
-        "received_at": _time(event.occurred_at),
-        "sequence": 0,
-        "occurred_at": _time(event.occurred_at),
-    }
+    return InboundData(
+        id=ids.public("inb", event.inbound_id),
+        status="received",
+        to=event.to,
+        sender=event.sender,
+        text=event.text,
+        data=event.data,
+        udh=event.udh,
+        data_coding=event.data_coding,
+        encoding=event.encoding,
+        channel="sms",
+        connector=event.connector,
+        reply_to=None if reply_to is None else ids.public("msg", reply_to),
+        test=event.test,
+        received_at=_time(event.occurred_at),
+        sequence=0,
+        occurred_at=_time(event.occurred_at),
+    )
 
 
-def endpoint_paused(event: EndpointPaused) -> dict[str, Any]:
-    """Which endpoint is paused, for the account's other ones."""
-    return {
-        "id": ids.public("whe", event.endpoint_id),
-        "status": "paused",
-        "url": event.url,
-        "reason": event.reason,
-        "failures": event.failures,
-        "sequence": 0,
-        "occurred_at": _time(event.occurred_at),
-    }
+def endpoint_paused(event: EndpointPaused) -> PausedData:
+    return PausedData(
+        id=ids.public("whe", event.endpoint_id),
+        status="paused",
+        url=event.url,
+        reason=event.reason,
+        failures=event.failures,
+        sequence=0,
+        occurred_at=_time(event.occurred_at),
+    )
 
 
-@lru_cache(maxsize=4_096)  # the times of one message come again with each of its events
 def _time(millis: int | None) -> str | None:
-    return rfc3339(millis)
+    return None if millis is None else f"{_second(millis // 1000)}{millis % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4_096)  # the events of a moment share it
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.")

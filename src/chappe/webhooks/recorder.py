@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chappe import jobs
-from chappe.batching import Batcher
 from chappe.storage import Op, Unavailable
 from chappe.webhooks import store
 from chappe.webhooks.book import book
@@ -21,6 +21,7 @@ from chappe.webhooks.post import Posted
 if TYPE_CHECKING:
     from chappe.runtime import Runtime
 
+MAX_BATCH = 250
 TRIES = 20  # a second apart, while the store is away; then the lease ends and all of it is posted again
 _GONE = 410  # RFC 9110, 15.5.11: the address is gone for good, and wants no more requests
 
@@ -44,15 +45,34 @@ class Recorder:
         self._rt = rt
         self._owner = owner
         self._let_go = let_go
-        self._batches: Batcher[Result, None] = Batcher(self._store)
+        self._waiting: deque[Result] = deque()
+        self._task: asyncio.Task[None] | None = None
 
     def add(self, pending: Pending, posted: Posted | None) -> None:
-        self._batches.add((pending, posted), lambda _: self._let_go(pending))
+        """No timer: what comes while one batch is being stored makes up the next. As many wait as are in hand."""
+        self._waiting.append((pending, posted))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def drain(self) -> None:
-        await self._batches.drain()
+        """Wait until nothing is in work."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
 
-    async def _store(self, results: list[Result]) -> Sequence[None]:
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+                try:
+                    await self._store(batch)
+                except Exception:  # their leases end, and they are posted again
+                    self._rt.log.exception("webhook results were not stored")
+                for pending, _ in batch:
+                    self._let_go(pending)
+        finally:
+            self._task = None
+
+    async def _store(self, results: list[Result]) -> None:
         rows = Rows()
         now = self._rt.clock.now()
         for pending, posted in results:
@@ -61,7 +81,6 @@ class Recorder:
             else:
                 self._posted(rows, pending, posted, now)
         await self._write(self._ops(rows), wake=(jobs.TOPIC,) if rows.gone else ())
-        return [None] * len(results)
 
     def _too_old(self, rows: Rows, pending: Pending, now: int) -> None:
         row = (pending.id, int(State.FAILED), now, pending.tries, None, "expired", now, self._owner)

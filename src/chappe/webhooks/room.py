@@ -43,7 +43,7 @@ async def start(rt: Runtime) -> Webhooks:
     snapshot = await load(rt)
     sender = Sender(rt)
     snapshot.on_change(sender.follow)
-    on.register(rt, sender.offer)
+    on.register(rt, sender)
     jobs.register(rt)
     rt.jobs.register(REPLAY, log.replay_slice)
     return Webhooks(sender)

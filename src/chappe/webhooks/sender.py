@@ -1,61 +1,68 @@
 """The sender of a node: takes what is due, posts it, hands on the results. At least once, in no order.
 
-Fresh deliveries come from the reaction in memory and only have to be taken by their ids once they are committed; the
-rest is claimed from the store, each target for itself. Both are leased on the database's clock: what a crash leaves
-behind is posted again by whoever comes next.
+Fresh deliveries are leased by the statement that makes their rows, and posted right after its commit; the rest is
+claimed from the store, each target for itself. Leases are by the database's clock and renewed while this process lives:
+what a crash leaves behind is posted again by whoever comes next.
+
+No task and no timer is spent on a request: an answer calls `_answered`, which posts the next one of its lane.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
+from chappe.outgoing import Response, Unreachable
 from chappe.storage import StoreError
 from chappe.webhooks import jobs, store
 from chappe.webhooks.book import Book, Keys, book
 from chappe.webhooks.lane import Lane, Pending
 from chappe.webhooks.model import KEEP_MS
-from chappe.webhooks.post import Posted, post
+from chappe.webhooks.post import Posted, header_lines, posted
 from chappe.webhooks.recorder import Recorder
 
 if TYPE_CHECKING:
+    from chappe.outgoing import Target
     from chappe.runtime import Runtime
 
 TOTAL = 256  # requests at once
 NARROW = 4  # for one target, when half of them are taken
-IN_HAND = 4_000  # deliveries leased by us
+IN_HAND = 8_000  # deliveries leased by us
 CLAIMS = 32  # targets in one unit
-LEASE_S = 30.0
-RENEW_S = 10.0
+MOST_A_CLAIM = 500  # deliveries of one
+RENEW_S = 2.5  # store.LEASE_MS is three times as long
 POLL_S = 1.0
+SOON_S = 0.02  # what a commit takes
 DRAIN_S = 10.0
-TAKE_TRIES = 7  # 2, 4, 8 ... 128 ms: the reaction's commit may still be on its way
 
 
 class Sender:
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
-        self._owner = rt.node.incarnation
+        self.owner = rt.node.incarnation  # in the rows that it has leased, as long as it lives
         self._lanes: dict[int, Lane] = {}
         self._held: dict[int, Pending] = {}  # leased by us
-        self._fresh: list[tuple[int, list[Pending]]] = []  # (tries, deliveries that may be committed by now)
+        self._coming = 0  # leased in units that are about to be committed
         self._unwanted: list[int] = []  # leased by us, to be given back
-        self._running: set[asyncio.Task[None]] = set()
-        self._recorder = Recorder(rt, self._owner, self._let_go)
+        self._running = 0  # requests on their way
+        self._crowded = False  # a lane got less than its width
+        self._recorder = Recorder(rt, self.owner, self._let_go)
         self._wake = asyncio.Event()
+        self._quiet = asyncio.Event()
         self._look_at = 0.0
         self._page = jobs.LOWEST
         self._open = False
+        self._over = False
         self._known = book(rt).endpoints
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def in_flight(self) -> int:
         """Requests on their way."""
-        return sum(lane.running for lane in self._lanes.values())
+        return self._running
 
     @property
     def in_hand(self) -> int:
@@ -71,36 +78,70 @@ class Sender:
         """Claim no more, wait a while for what is on its way, give back the rest."""
         self._open = False
         self._wake.set()
-        for task in self._tasks[1:]:  # the first ends by itself: a claim cut off on its way would be leased to nobody
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # it ends by itself: a claim cut off on its way would be leased to nobody
+        await asyncio.gather(*self._tasks[:1], return_exceptions=True)
         if self._running:
-            _, late = await asyncio.wait(list(self._running), timeout=DRAIN_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await self._quiet.wait()
+        self._over = True
         await self._recorder.drain()
-        if self._held:
+        for task in self._tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*self._tasks[1:], return_exceptions=True)
+        if left := [*self._held, *self._unwanted]:
             with suppress(StoreError):  # then the leases end by themselves
-                await self._rt.store.write(store.GIVE_BACK({"ids": list(self._held), "owner": self._owner}))
+                await self._rt.store.write(store.GIVE_BACK({"ids": left, "owner": self.owner}))
 
     # -- what others tell it --------------------------------------------------------------------------------------
 
-    def offer(self, fresh: Sequence[Pending]) -> None:
-        """Deliveries whose rows are about to be committed. Those that there is no room for wait in the store."""
+    @property
+    def is_open(self) -> bool:
+        """Whether it posts at all."""
+        return self._open
+
+    def reserve(self, fresh: Sequence[Pending]) -> list[Pending]:
+        """Those of these deliveries that it will post: their rows are about to be committed, as leased by this node.
+
+        The others wait in the store. Either `launch` or `forget` follows.
+        """
         if not self._open:
-            return
-        room = IN_HAND - len(self._held) - sum(len(waiting) for _, waiting in self._fresh)
-        taken: defaultdict[Lane, list[Pending]] = defaultdict(list)
+            return []
+        now = self._rt.clock.monotonic()
+        room = IN_HAND - len(self._held) - self._coming
+        rooms: dict[int, int] = {}
+        taken = []
         for pending in fresh:
-            lane = self._lane(pending.target)
-            if room > 0 and not lane.streak and len(taken[lane]) < lane.room():
-                taken[lane].append(pending)
+            target = pending.target
+            left = min(room, rooms[target] if target in rooms else self._room_for_fresh(target))
+            if left > 0:
+                pending.held_at = now
+                taken.append(pending)
                 room -= 1
             else:
-                lane.due = True
-        self._fresh.append((0, [pending for waiting in taken.values() for pending in waiting]))
-        asyncio.get_running_loop().call_soon(self._wake.set)
+                self._lane(target).due = True
+            rooms[target] = left - 1
+        self._coming += len(taken)
+        return taken
+
+    def launch(self, reserved: Sequence[Pending]) -> None:
+        """They are committed."""
+        self._coming -= len(reserved)
+        if not self._open:
+            self._unwanted += [pending.id for pending in reserved]
+            return
+        for pending in reserved:
+            self._hold(pending)
+        for target in dict.fromkeys(pending.target for pending in reserved):
+            self._pump(self._lane(target))
+
+    def forget(self, reserved: Sequence[Pending]) -> None:
+        """They were not committed."""
+        self._coming -= len(reserved)
+
+    def look_soon(self) -> None:
+        """Rows without a lease are about to be committed."""
+        asyncio.get_running_loop().call_later(SOON_S, self.look)
 
     def look(self) -> None:
         """Something may have come due."""
@@ -111,6 +152,7 @@ class Sender:
         """Endpoints changed: let go of what waits for paused ones, try the changed ones afresh."""
         for lane in self._lanes.values():
             endpoint = value.endpoints.get(lane.target)
+            lane.place = None
             if lane.target > 0 and (endpoint is None or endpoint.status == "paused"):
                 self._return(lane)
             if endpoint != self._known.get(lane.target):
@@ -136,7 +178,6 @@ class Sender:
             alarm.cancel()
 
     async def _round(self) -> None:
-        await self._take_fresh()
         now = self._rt.clock.monotonic()
         if now >= self._look_at:
             self._look_at = now + POLL_S
@@ -144,33 +185,9 @@ class Sender:
         await self._claim(now)
         if self._unwanted:
             unwanted, self._unwanted = self._unwanted, []
-            await self._rt.store.write(store.GIVE_BACK({"ids": unwanted, "owner": self._owner}))
+            await self._rt.store.write(store.GIVE_BACK({"ids": unwanted, "owner": self.owner}))
         for lane in list(self._lanes.values()):
             self._pump(lane)
-
-    async def _take_fresh(self) -> None:
-        """Lease the deliveries offered to us, as far as they are committed and nobody else was quicker."""
-        offered, self._fresh = self._fresh, []
-        fresh = [
-            (tries, [pending for pending in waiting if self._sendable(pending.target)]) for tries, waiting in offered
-        ]
-        numbers = [pending.id for _, waiting in fresh for pending in waiting]
-        if not numbers:
-            return
-        take = store.TAKE({"ids": numbers, "owner": self._owner, "lease": round(LEASE_S * 1000)})
-        [rows] = await self._rt.store.write(take)
-        taken = {row[0] for row in rows}
-        for tries, waiting in fresh:
-            for pending in waiting:
-                if pending.id in taken:
-                    self._hold(pending)
-            missing = [pending for pending in waiting if pending.id not in taken]
-            if missing and tries < TAKE_TRIES:
-                asyncio.get_running_loop().call_later(0.002 * 2.0**tries, self._again, tries + 1, missing)
-
-    def _again(self, tries: int, waiting: list[Pending]) -> None:
-        self._fresh.append((tries, waiting))
-        self._wake.set()
 
     async def _look(self) -> None:
         """Which targets have something due: a page of them each time, round and round."""
@@ -185,7 +202,7 @@ class Sender:
 
     async def _claim(self, now: float) -> None:
         """Fill up the lanes that the store has more for, those with the least in hand first."""
-        room = IN_HAND - len(self._held)
+        room = IN_HAND - len(self._held) - self._coming
         needy = [
             lane
             for lane in self._lanes.values()
@@ -194,19 +211,21 @@ class Sender:
         needy.sort(key=lambda lane: len(lane.queue))
         claims, lanes = [], []
         for lane in needy[:CLAIMS]:
-            limit = min(room, lane.room())
+            limit = min(room, lane.room(), MOST_A_CLAIM)
             if limit <= 0:
                 break
             room -= limit
             lanes.append((lane, limit))
             what = {"target": lane.target, "now": self._rt.clock.now(), "limit": limit}
-            claims.append(store.CLAIM({**what, "owner": self._owner, "lease": round(LEASE_S * 1000)}))
+            claims.append(store.CLAIM({**what, "owner": self.owner, "lease": store.LEASE_MS}))
         if not claims:
             return
         for (lane, limit), rows in zip(lanes, await self._rt.store.write(*claims), strict=True):
             lane.due = len(rows) == limit
             for row in rows:
-                self._hold(Pending(*row))
+                pending = Pending(*row)
+                pending.held_at = now
+                self._hold(pending)
         if len(needy) > CLAIMS:
             self._wake.set()
 
@@ -214,10 +233,13 @@ class Sender:
         """Keep what is in our hands while we are alive."""
         while True:
             await asyncio.sleep(RENEW_S)
-            if self._held:
-                renew = {"ids": list(self._held), "owner": self._owner, "lease": round(LEASE_S * 1000)}
+            now = self._rt.clock.monotonic()
+            # what came a moment ago is probably recorded before its lease ends
+            old = [pending for pending in self._held.values() if pending.held_at <= now - RENEW_S]
+            if old:
+                what = {"ids": [pending.id for pending in old], "owner": self.owner, "lease": store.LEASE_MS}
                 try:
-                    await self._rt.store.write(store.RENEW(renew))
+                    await self._rt.store.write(store.RENEW(what))
                 except StoreError as error:
                     self._rt.log.warning("leases of webhooks were not renewed", reason=str(error))
 
@@ -228,6 +250,10 @@ class Sender:
         if lane is None:
             lane = self._lanes[target] = Lane(target)
         return lane
+
+    def _room_for_fresh(self, target: int) -> int:
+        lane = self._lane(target)
+        return 0 if lane.streak or not self._sendable(target) else lane.room()
 
     def _sendable(self, target: int) -> bool:
         """Callbacks always are; an endpoint while it is known and active."""
@@ -253,67 +279,89 @@ class Sender:
 
     def _width(self, lane: Lane) -> int:
         """How many requests this lane may have on their way: some room is kept for those who have none."""
-        running = len(self._running)
-        if running >= TOTAL:
-            return 0
-        return lane.width if running < TOTAL // 2 else min(lane.width, NARROW)
-
-    def _pump(self, lane: Lane) -> None:
-        """Start as many workers as the lane may have and needs."""
-        if not lane.queue or lane.parked(self._rt.clock.monotonic()):
-            return
-        for _ in range(min(len(lane.queue), self._width(lane) - lane.running)):
-            lane.running += 1
-            task = asyncio.create_task(self._work(lane))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        if self._running < TOTAL // 2:
+            return lane.width
+        self._crowded = True
+        return min(lane.width, NARROW) if self._running < TOTAL else 0
 
     # -- posting ----------------------------------------------------------------------------------------------------
 
-    async def _work(self, lane: Lane) -> None:
-        """Post what waits in the lane, one after the other, while there is anything and the lane is open."""
-        try:
-            while lane.queue and self._open and lane.running <= lane.width:
-                if lane.parked(self._rt.clock.monotonic()):
-                    return
-                await self._deliver(lane, lane.queue.popleft())
-                if lane.due and 2 * len(lane.queue) <= lane.room():
-                    self._wake.set()
-        finally:
-            lane.running -= 1
-            if lane.queue or lane.due or len(self._running) >= TOTAL // 2:
-                self._wake.set()
+    def _pump(self, lane: Lane) -> None:
+        """Post what waits in the lane, as far as it may."""
+        if not lane.queue or lane.parked(self._rt.clock.monotonic()):
+            return
+        while lane.queue and self._open and lane.running < self._width(lane):
+            if not self._post(lane, lane.queue.popleft()):
+                return
 
-    async def _deliver(self, lane: Lane, pending: Pending) -> None:
-        if pending.created_at + KEEP_MS <= self._rt.clock.now():
+    def _post(self, lane: Lane, pending: Pending) -> bool:
+        """False when the lane has to wait."""
+        now = self._rt.clock.now()
+        if pending.created_at + KEEP_MS <= now:
             self._recorder.add(pending, None)
-            return
-        address = self._address(pending)
-        if address is None:
-            self._held.pop(pending.id, None)
-            self._unwanted.append(pending.id)
-            lane.wait(self._rt.clock.monotonic() + POLL_S)  # the next version of the book may know
-            return
-        posted = await self._post(pending, *address)
-        if posted.ok:
-            lane.succeeded(posted.duration_ms / 1000)
-        else:
-            lane.failed(self._rt.clock.monotonic(), posted.retry_after_s)
-        self._recorder.add(pending, posted)
+            return True
+        lane.running += 1
+        self._running += 1
+        answered = partial(self._answered, lane, pending, now, self._rt.clock.monotonic())
+        try:
+            place = self._place(lane, pending)
+            if place is None:
+                self._put_off(lane, pending)
+                return False
+            target, keys = place
+            content = pending.body.encode()
+            lines = header_lines(keys, pending.event_id, content, now)
+            self._rt.http.send(target, lines, content, self._rt.settings.webhooks.timeout_s, answered)
+        except Unreachable as refusal:
+            asyncio.get_running_loop().call_soon(answered, refusal)
+        except Exception:  # a fault of ours: the delivery comes again like any other failed one
+            self._rt.log.exception("a webhook could not be posted")
+            asyncio.get_running_loop().call_soon(answered, None)
+        return True
 
-    def _address(self, pending: Pending) -> tuple[str, Keys] | None:
-        """Where it goes now and who signs, None when it must wait."""
+    def _put_off(self, lane: Lane, pending: Pending) -> None:
+        """Nobody can sign it, or its endpoint is gone: the next version of the book may know."""
+        lane.running -= 1
+        self._running -= 1
+        self._let_go(pending)
+        self._unwanted.append(pending.id)
+        lane.wait(self._rt.clock.monotonic() + POLL_S)
+
+    def _answered(
+        self, lane: Lane, pending: Pending, at: int, started: float, answer: Response | Unreachable | None
+    ) -> None:
+        lane.running -= 1
+        self._running -= 1
+        if self._over:
+            return
+        now = self._rt.clock.monotonic()
+        took_s = now - started
+        told = Posted(at, None, "internal", 0) if answer is None else posted(at, answer, round(took_s * 1000))
+        if told.ok:
+            lane.succeeded(took_s)
+        else:
+            lane.failed(now, told.retry_after_s)
+        self._recorder.add(pending, told)
+        self._pump(lane)
+        if self._crowded or (lane.due and 2 * len(lane.queue) <= lane.room()):
+            self._crowded = False
+            self._wake.set()
+        if not (self._open or self._running):
+            self._quiet.set()
+
+    def _place(self, lane: Lane, pending: Pending) -> tuple[Target, Keys] | None:
+        """Where it goes now and who signs, None when it must wait. Raises Unreachable for a refused address."""
+        if lane.place is not None:
+            return lane.place
         known = book(self._rt)
         keys = known.keys(pending.account_id, pending.endpoint_id)
         url = pending.url
         if pending.endpoint_id:
             endpoint = known.endpoints.get(pending.endpoint_id)
             url = endpoint.url if endpoint is not None and endpoint.status == "active" else None
-        return None if url is None or keys is None else (url, keys)
-
-    async def _post(self, pending: Pending, url: str, keys: Keys) -> Posted:
-        try:
-            return await post(self._rt, url, keys, pending.event_id, pending.body)
-        except Exception:  # a fault of ours: the delivery comes again like any other failed one
-            self._rt.log.exception("a webhook could not be posted")
-            return Posted(self._rt.clock.now(), None, "internal", 0)
+        if url is None or keys is None:
+            return None
+        place = (self._rt.http.target(url), keys)
+        if pending.endpoint_id:
+            lane.place = place
+        return place

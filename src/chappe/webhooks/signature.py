@@ -37,12 +37,27 @@ def key_of(secret: str) -> bytes:
     return key
 
 
+def prepared(key: bytes) -> hmac.HMAC:
+    """A key made ready to sign many times: half the price of a signature is its key."""
+    return hmac.new(key, digestmod="sha256")
+
+
+def signature(keys: Sequence[hmac.HMAC], event_id: bytes, timestamp: int, body: bytes) -> bytes:
+    """The `webhook-signature` header, signed with each of the prepared keys; `timestamp` is in seconds."""
+    content = b"%b.%d.%b" % (event_id, timestamp, body)
+    return b" ".join([_signed(key, content) for key in keys])
+
+
+def _signed(key: hmac.HMAC, content: bytes) -> bytes:
+    code = key.copy()
+    code.update(content)
+    return b"v1," + binascii.b2a_base64(code.digest(), newline=False)
+
+
 def sign(keys: Sequence[bytes], event_id: str, timestamp: int, body: bytes) -> str:
-    """The `webhook-signature` header; `timestamp` is in seconds."""
-    content = b"%s.%d.%s" % (event_id.encode("utf-8", "surrogatepass"), timestamp, body)
-    return " ".join(
-        "v1," + binascii.b2a_base64(hmac.digest(key, content, "sha256"), newline=False).decode() for key in keys
-    )
+    """The same with keys as bytes."""
+    name = event_id.encode("utf-8", "surrogatepass")
+    return signature([prepared(key) for key in keys], name, timestamp, body).decode()
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float, tolerance: float = TOLERANCE_S) -> None:

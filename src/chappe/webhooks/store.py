@@ -113,9 +113,16 @@ CALLBACK_SECRETS = Records(
 )
 
 _FRESH = ("id", "account_id", "endpoint_id", "target", "event_id", "type", "origin", "url", "body")
-_PENDING = ", ".join(Pending.__dataclass_fields__)
+_PENDING = ", ".join(name for name in Pending.__struct_fields__ if name != "held_at")
 
-ADD = insert_many(webhook_deliveries, (*_FRESH, "created_at", "state", "due_at"))
+LEASE_MS = 7_500  # so that another node goes on within ten seconds after a crash
+
+# with an owner it is leased from the start
+ADD = insert_many(
+    webhook_deliveries,
+    (*_FRESH, "created_at", "state", "due_at", "owner"),
+    [("lease_until", f"case when u.owner = 0 then 0 else db_now() + {LEASE_MS} end")],
+)
 ADD_FINISHED = insert_many(
     webhook_deliveries,
     (*_FRESH, "created_at", "state", "due_at", "tries", "last_status", "last_error", "finished_at"),
@@ -141,12 +148,6 @@ CLAIM = sql(
     ) update webhook_deliveries set owner = :owner, lease_until = db_now() + :lease::bigint
     where id in (select id from picked) returning {_PENDING}""",
     name="webhooks claim",
-)
-# `tries = 0`: what failed meanwhile in other hands waits for its time like any other
-TAKE = sql(
-    "update webhook_deliveries set owner = :owner, lease_until = db_now() + :lease::bigint "
-    "where id in each(:ids, bigint) and state = 0 and tries = 0 and lease_until <= db_now() returning id",
-    name="webhooks take",
 )
 RENEW = sql(
     "update webhook_deliveries set lease_until = db_now() + :lease::bigint "

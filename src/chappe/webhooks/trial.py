@@ -55,20 +55,8 @@ async def try_endpoint(
     )
     attempt = Attempt(delivery_id, 1, posted.at, posted.status, posted.error, posted.duration_ms, posted.response)
     d = delivery
-    row = (
-        d.id,
-        account_id,
-        endpoint_id,
-        endpoint_id,
-        event_id,
-        kind,
-        int(d.origin),
-        None,
-        body,
-        now,
-        int(d.state),
-        now,
-    )
+    place = (d.id, account_id, endpoint_id, endpoint_id, event_id, kind, int(d.origin), None, body)
+    row = (*place, now, int(d.state), now)
     await rt.store.write(
         store.ADD_FINISHED([(*row, 1, d.last_status, d.last_error, d.finished_at)]),
         store.ADD_ATTEMPTS(
@@ -78,7 +66,7 @@ async def try_endpoint(
     return delivery, attempt
 
 
-def sample(account_id: int, kind: EventType | str, now: int) -> dict[str, object]:
+def sample(account_id: int, kind: EventType | str, now: int) -> payload.Data:
     """The data of a made-up event; its ids are zero, its numbers are nobody's."""
     if kind == RECEIVED:
         return payload.inbound(
