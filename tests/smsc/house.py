@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from chappe.smpp.aio import Bind, BindType, Connection, Server, SessionSettings,
 from chappe.smpp.session import Unanswered
 from chappe.smsc import Ports, Smsc
 from chappe.smsc.message_ids import read_id
-from chappe.storage import migrate
+from tests.support.eventually import PATIENCE_S
 
 PASSWORD = "s3cr3t!x"
 PHONE = "33612345678"
@@ -26,7 +26,7 @@ NUMBER = "33644600001"
 WIDE = SessionSettings(window=10_000, max_pending=10_000)
 
 
-async def until(condition: Callable[[], Any], seconds: float = 5) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     """Waits until the condition holds and returns what it says."""
     async with asyncio.timeout(seconds):
         while not (value := condition()):
@@ -135,7 +135,7 @@ class Client:
         return answer
 
     async def ask(self, command_id: int, tlvs: list[tuple[int, bytes]] | None = None, **fields: Any) -> Pdu:
-        return await asyncio.wait_for(self.send(Pdu(command_id, fields=fields, tlvs=tlvs or [])), 5)
+        return await asyncio.wait_for(self.send(Pdu(command_id, fields=fields, tlvs=tlvs or [])), 20)
 
     async def submit(
         self, octets: bytes = b"Bonjour", tlvs: list[tuple[int, bytes]] | None = None, **fields: Any
@@ -185,8 +185,8 @@ class House:
         await self.pipeline.start()
         self.ports = await self.smsc.start()
 
-    def _open_link(self, connector: Connector, sink: Sink) -> Link:
-        return open_link(connector, sink, self.rt.clock)
+    def _open_link(self, connector: Connector, sink: Sink, slots: Collection[int] | None) -> Link:
+        return open_link(connector, sink, self.rt.clock, slots)
 
     async def close(self) -> None:
         await self.smsc.stop(0.5)
@@ -268,12 +268,8 @@ class House:
         return await self.rt.store.scan(sql("select id, due_at, tries, error from smsc_deliveries order by id")())
 
 
-async def open_house(
-    url: str, data_dir: Path, session: SessionSettings | None = None, *, made: bool = False, **smpp: Any
-) -> House:
-    """A furnished house on an empty store, whose tables may be made already."""
-    if not made:
-        await asyncio.to_thread(migrate.create_all, url)
+async def open_house(url: str, data_dir: Path, session: SessionSettings | None = None, **smpp: Any) -> House:
+    """A furnished house on an empty store that has its tables."""
     settings = Settings(data_dir=data_dir, database=url, secret_key="test", smpp=Smpp(**{"port": 0} | smpp))
     operator = Operator()
     house = House(await open_runtime(settings), operator)

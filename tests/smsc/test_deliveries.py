@@ -25,7 +25,7 @@ DUE_AGAIN = sql("update smsc_deliveries set due_at = 0, error = null where tries
 
 async def rows(house: House, count: int) -> list[tuple[Any, ...]]:
     """The queue, once it has so many rows."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(found := await house.queued()) != count:
             await asyncio.sleep(0.01)
     return found
@@ -59,14 +59,14 @@ async def test_receipts_wait_while_the_customer_is_away_and_come_when_it_is_back
     assert await smsc.waiting(house.rt, house.account.id) == []
 
 
-async def test_what_is_not_acknowledged_comes_again(tmp_path: Path) -> None:
+async def test_what_is_not_acknowledged_comes_again(sqlite_url: str, tmp_path: Path) -> None:
     settings = SessionSettings(response_timeout_s=0.2)
-    house = await open_house(f"sqlite:///{tmp_path}/chappe.db", tmp_path, settings)
+    house = await open_house(sqlite_url, tmp_path, settings)
     try:
         client = await house.client(await house.login(), verdict=lambda pdu: None)
         await client.submit()
         await until(lambda: client.delivered)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not (found := (await house.queued())[0])[3]:
                 await asyncio.sleep(0.02)
         assert (found[2], found[3]) == (1, "no answer in time")
@@ -105,7 +105,7 @@ async def test_answers_decide_what_becomes_of_a_delivery(house: House) -> None:
     )
     await many(client, 4)
     await until(lambda: len(client.delivered) == 4)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(found := await house.queued()) != 3 or not all(row[3] for row in found):
             await asyncio.sleep(0.01)
     now = house.rt.clock.now()
@@ -131,7 +131,7 @@ async def test_after_three_days_of_failures_a_delivery_is_set_aside(house: House
     await client.submit()
     [found] = await rows(house, 1)
     for tries in range(1, 13):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (found := (await house.queued())[0])[2] < tries or not found[3]:
                 await asyncio.sleep(0.005)
             await until(lambda: not house.smsc._courier.in_flight)
@@ -405,7 +405,7 @@ async def test_what_was_set_aside_is_tried_again_by_a_replay(house: House) -> No
     before = house.rt.clock.now() - 1
     await client.submit()
     login_id = client_login(house)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not await smsc.asides(house.rt, house.account.id, login_id):
             await asyncio.sleep(0.01)
     client.verdict = lambda pdu: 0
@@ -443,9 +443,9 @@ async def test_what_nobody_fetches_is_forgotten_after_the_retention(house: House
 
 
 async def test_any_node_with_a_session_of_the_login_delivers_and_each_receipt_once(
-    postgres_dsn: str, tmp_path: Path
+    postgres_url: str, tmp_path: Path
 ) -> None:
-    first = await open_house(postgres_dsn, tmp_path)
+    first = await open_house(postgres_url, tmp_path)
     second = House(await open_runtime(first.rt.settings), first.operator)
     await second.open(alone=False)
     try:
@@ -470,9 +470,9 @@ async def test_any_node_with_a_session_of_the_login_delivers_and_each_receipt_on
 
 
 async def test_what_a_dead_node_held_is_delivered_by_another_when_its_lease_ends(
-    postgres_dsn: str, tmp_path: Path
+    postgres_url: str, tmp_path: Path
 ) -> None:
-    house = await open_house(postgres_dsn, tmp_path)
+    house = await open_house(postgres_url, tmp_path)
     try:
         login = await house.login()
         sender = await house.client(login, "transmitter")
@@ -510,6 +510,6 @@ async def test_a_stopped_server_answers_what_it_was_asked_and_gives_back_the_res
     await stopping
     assert client.lost == ["unbound by peer"]
     assert {(await answer).command_status for answer in asked} == {0}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await house.rt.store.read(sql("select 1 from smsc_deliveries where lease_until > 0")()):
             await asyncio.sleep(0.01)

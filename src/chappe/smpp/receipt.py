@@ -389,6 +389,7 @@ def _parties(pdu: Pdu, dialect: Dialect) -> tuple[str, str]:
 
 # -- writing, for our own customers ----------------------------------------------------------------
 
+_STAT_WORDS: Final = {int(state): word for state, word in STAT.items()}
 _ID_FORMS: Final[dict[str, Callable[[str], str]]] = {
     "string": str,
     "hex": lambda message_id: f"{int(message_id):x}",
@@ -411,6 +412,11 @@ class Style:
     counts: bool = True
     """Whether `sub` and `dlvrd` are written."""
 
+    @property
+    def plain(self) -> bool:
+        """The usual labels and the id as it is."""
+        return self.id_form == "string" and self.counts and not self.upper_case
+
 
 def format_text(
     message_id: str,
@@ -424,13 +430,21 @@ def format_text(
     """A receipt's text. Times are epoch milliseconds; `text` is cut to 20 characters. Raises ValueError for an id
     that is not a number when the style wants another base."""
     count = "001" if state == MessageState.DELIVERED else "000"
+    if style.plain:
+        submitted = _format_date(submitted_at // 1000, style.date_digits, style.tz_offset)
+        done = _format_date(done_at // 1000, style.date_digits, style.tz_offset)
+        line = (
+            f"id:{message_id} sub:001 dlvrd:{count} submit date:{submitted} done date:{done} "
+            f"stat:{_STAT_WORDS.get(state, 'UNKNOWN')} err:{err} text:{text[:20]}"
+        )
+        return line.encode("latin-1", "replace")
     labels = {"id": _ID_FORMS[style.id_form](message_id)}
     if style.counts:
         labels |= {"sub": "001", "dlvrd": count}
     labels |= {
         "submit date": _format_date(submitted_at // 1000, style.date_digits, style.tz_offset),
         "done date": _format_date(done_at // 1000, style.date_digits, style.tz_offset),
-        "stat": STAT.get(MessageState(state), "UNKNOWN"),
+        "stat": _STAT_WORDS.get(state, "UNKNOWN"),
         "err": err,
         "text": text[:20],
     }

@@ -17,7 +17,7 @@ from chappe.smpp import PduError, status
 from chappe.smpp.aio import Connection
 from chappe.smsc import store
 from chappe.smsc.compose import compose
-from chappe.smsc.model import decode_news, retry_after_s
+from chappe.smsc.model import News, decode_news, retry_after_s
 from chappe.smsc.outbox import Flight, Outbox
 from chappe.storage import Row, StoreError
 from chappe.text import TextError
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
     from chappe.runtime import Runtime
 
 MAX_CLAIM: Final = 500
-LEASE_S: Final = 60.0
-RENEW_S: Final = 20.0
+RENEW_S: Final = 3.0
 POLL_S: Final = 1.0  # another node's rows may come without a wake-up, and back-offs end without one
 QUICK_LOOKS: Final = 7  # after 2, 4, 8 ... 128 ms: the commit that we were told of may still be on its way
 REST_S: Final = 1.0  # for a customer who says that it is too much
 PAUSE_S: Final = 0.5  # after the store failed
 _TOO_MUCH: Final = frozenset({status.ESME_RTHROTTLED, status.ESME_RMSGQFUL})
 _FOR_GOOD: Final = frozenset({status.ESME_RX_P_APPN, status.ESME_RX_R_APPN})
+
+Fresh = tuple[int, int, News]
+"""The id of a delivery, its login, and what it tells."""
 
 
 class Courier:
@@ -46,6 +48,7 @@ class Courier:
         self._ends: Batcher[Flight, None] = Batcher(self._record)
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._returns: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._closing = False
 
@@ -69,6 +72,7 @@ class Courier:
     async def drain(self) -> None:
         """After the sessions have ended: store how, and give back what is left. Does not wait for an absent store."""
         self._closing = True
+        await asyncio.gather(*self._returns, return_exceptions=True)
         await self._ends.drain()
         await self._give_back(list(self._held))
 
@@ -127,8 +131,48 @@ class Courier:
         if login_id in self._boxes:
             self.room(self._boxes[login_id])
 
+    # -- deliveries that are committed as leased by us --------------------------------------------------------------
+
+    def reserve(self, login_id: int) -> int:
+        """The owner to write into a new delivery, if a session here has room for it: then `launch` or `unreserve` must
+        follow. 0 if it has to wait in the queue."""
+        box = self._boxes.get(login_id)
+        if box is None or self._stopping or box.at > self._loop.time() or box.room <= 0:
+            return 0
+        box.reserved += 1
+        return self._owner
+
+    def launch(self, fresh: Sequence[Fresh]) -> None:
+        """Their rows are committed: write them."""
+        homeless: list[int] = []
+        boxes: set[Outbox] = set()
+        for delivery_id, login_id, news in fresh:
+            box = self._boxes.get(login_id)
+            if box is None:  # its sessions have ended meanwhile
+                homeless.append(delivery_id)
+                continue
+            box.reserved = max(0, box.reserved - 1)  # the login may have left and come back
+            self._prepare(Flight(delivery_id, box, 1), news)
+            boxes.add(box)
+        for box in boxes:
+            self._flush(box)
+        if homeless:
+            task = asyncio.create_task(self._give_back(homeless))
+            self._returns.add(task)
+            task.add_done_callback(self._returns.discard)
+
+    def unreserve(self, fresh: Sequence[Fresh]) -> None:
+        """Their rows are not committed."""
+        for _, login_id, _ in fresh:
+            if (box := self._boxes.get(login_id)) is not None:
+                box.reserved = max(0, box.reserved - 1)
+
+    def serves(self, login_ids: Iterable[int]) -> bool:
+        """Whether all these logins have a session here."""
+        return all(login_id in self._boxes for login_id in login_ids)
+
     def poke(self, login_ids: Iterable[int]) -> None:
-        """These logins are about to have something in the queue."""
+        """These logins have something in the queue, or are about to."""
         for login_id in login_ids:
             box = self._boxes.get(login_id)
             if box is not None:
@@ -175,7 +219,7 @@ class Courier:
                 "login_id": box.login_id,
                 "now": self._rt.clock.now(),
                 "owner": self._owner,
-                "lease": round(LEASE_S * 1000),
+                "lease": store.LEASE_MS,
                 "limit": room,
             }
         )
@@ -197,15 +241,27 @@ class Courier:
             await self._give_back([row[0] for row in rows])
             return
         for delivery_id, kind, data, tries in sorted(rows):
-            flight = self._held[delivery_id] = Flight(delivery_id, box, tries)
+            flight = Flight(delivery_id, box, tries)
             try:
-                pdus = compose(decode_news(kind, data), box.dialect, with_tlvs=box.with_tlvs)
-            except (PduError, TextError, ValueError, LookupError) as error:
+                news = decode_news(kind, data)
+            except ValueError as error:
+                self._held[delivery_id] = flight
                 self._refuse(flight, error)
-                continue
-            flight.parts = len(pdus)
-            box.parts.extend((pdu, flight) for pdu in pdus)
+            else:
+                self._prepare(flight, news)
         self._flush(box)
+
+    def _prepare(self, flight: Flight, news: News) -> None:
+        """Put the PDUs of a delivery that is ours before the windows of its login."""
+        self._held[flight.id] = flight
+        box = flight.box
+        try:
+            pdus = compose(news, box.dialect, with_tlvs=box.with_tlvs)
+        except (PduError, TextError, ValueError, LookupError) as error:
+            self._refuse(flight, error)
+            return
+        flight.parts = len(pdus)
+        box.parts.extend((pdu, flight) for pdu in pdus)
 
     def _flush(self, box: Outbox) -> None:
         for flight, error in box.flush():
@@ -278,7 +334,7 @@ class Courier:
         while True:
             await asyncio.sleep(RENEW_S)
             if self._held:
-                params = {"ids": list(self._held), "owner": self._owner, "lease": round(LEASE_S * 1000)}
+                params = {"ids": list(self._held), "owner": self._owner, "lease": store.LEASE_MS}
                 with suppress(StoreError):  # then others may deliver a second time
                     await self._rt.store.write(store.RENEW(params))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from chappe import accounts, ids
-from chappe.events import InboundReceived, MessageUpdated
+from chappe.events import Effects, InboundReceived, MessageUpdated
 from chappe.smpp import tlv
 from chappe.smsc import store
 from chappe.smsc.model import QUOTED, InboundNews, Kind, News, ReceiptNews, encode_news
@@ -16,24 +16,17 @@ from chappe.storage import Op
 
 if TYPE_CHECKING:
     from chappe.runtime import Runtime
+    from chappe.smsc.courier import Courier, Fresh
 
 ORIGIN: Final = "smpp"
 GROUP: Final = "mul"  # the id of a submit_multi, kept as correlation id of its messages
 
-Poke = Callable[[Iterable[int]], None]
-"""Told which logins are about to have something in the queue."""
 
-
-def register(rt: Runtime, poke: Poke) -> None:
+def register(rt: Runtime, courier: Courier) -> None:
     """Listen under names that stay this room's for ever. Before `rt.events.start`."""
 
     async def notify(rt: Runtime, events: list[MessageUpdated]) -> list[Op]:
-        rows = [
-            row(rt, event.account_id, event.login_id, Kind.RECEIPT, event.message_id, receipt_news(event))
-            for event in events
-            if event.login_id is not None
-        ]
-        return _effects(rows, poke)
+        return _effects([receipt_row(rt, event, receipt_news(event)) for event in events], courier)
 
     async def received(rt: Runtime, events: list[InboundReceived]) -> list[Op]:
         rows = [
@@ -41,15 +34,45 @@ def register(rt: Runtime, poke: Poke) -> None:
             for event in events
             for login_id in receivers(rt, event)
         ]
-        return _effects(rows, poke)
+        return _effects(rows, courier)
 
     rt.events.on(
         MessageUpdated,
         "smsc.notify",
         notify,
         wanted=lambda event: event.login_id is not None and wants(event.receipts, event.state),
+        at_once=partial(notify_at_once, courier),
     )
     rt.events.on(InboundReceived, "smsc.inbound", received, wanted=lambda event: bool(receivers(rt, event)))
+
+
+def notify_at_once(courier: Courier, rt: Runtime, events: list[MessageUpdated]) -> Effects:
+    """Receipts that a session here has room for are written as leased, and leave right after the commit."""
+    rows: list[tuple[Any, ...]] = []
+    fresh: list[Fresh] = []
+    waiting: set[int] = set()
+    for event in events:
+        news = receipt_news(event)
+        login_id = event.login_id
+        assert login_id is not None
+        owner = courier.reserve(login_id)
+        made = receipt_row(rt, event, news, owner)
+        rows.append(made)
+        if owner:
+            fresh.append((made[0], login_id, news))
+        else:
+            waiting.add(login_id)
+
+    def after() -> None:
+        courier.launch(fresh)
+        courier.poke(waiting)
+
+    return Effects(
+        [store.ADD(rows, expect=len(rows))],
+        after=after,
+        undo=lambda: courier.unreserve(fresh),
+        wake=() if courier.serves(waiting) else (store.TOPIC,),
+    )
 
 
 def receivers(rt: Runtime, event: InboundReceived) -> list[int]:
@@ -110,14 +133,21 @@ def inbound_news(event: InboundReceived) -> InboundNews:
     )
 
 
-def row(rt: Runtime, account_id: int, login_id: int, kind: Kind, object_id: int, news: News) -> tuple[Any, ...]:
-    """A delivery as `store.ADD` takes it, due at once."""
+def receipt_row(rt: Runtime, event: MessageUpdated, news: ReceiptNews, owner: int = 0) -> tuple[Any, ...]:
+    return row(rt, event.account_id, event.login_id or 0, Kind.RECEIPT, event.message_id, news, owner)
+
+
+def row(
+    rt: Runtime, account_id: int, login_id: int, kind: Kind, object_id: int, news: News, owner: int = 0
+) -> tuple[Any, ...]:
+    """A delivery as `store.ADD` takes it, due at once; with an owner it is on its way already."""
     now = rt.clock.now()
-    return (rt.ids.next(), account_id, login_id, int(kind), object_id, encode_news(news).decode(), now, now)
+    data = encode_news(news).decode()
+    return (rt.ids.next(), account_id, login_id, int(kind), object_id, data, now, now, 1 if owner else 0, owner)
 
 
-def _effects(rows: list[tuple[Any, ...]], poke: Poke) -> list[Op]:
+def _effects(rows: list[tuple[Any, ...]], courier: Courier) -> list[Op]:
     if not rows:
         return []
-    poke({row[2] for row in rows})
+    courier.poke({row[2] for row in rows})
     return [store.ADD(rows, expect=len(rows))]

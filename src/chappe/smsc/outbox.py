@@ -28,7 +28,7 @@ class Flight:
 @dataclass(slots=True, eq=False)
 class Outbox:
     """`waiting`: there may be something in the queue, to be looked for once the loop's clock says `at`; `looks` are
-    the quick looks left."""
+    the quick looks left; `reserved`: promised to deliveries that are about to be committed."""
 
     login_id: int
     dialect: LoginDialect
@@ -37,11 +37,12 @@ class Outbox:
     waiting: bool = True
     looks: int = 0
     at: float = 0.0
+    reserved: int = 0
 
     @property
     def room(self) -> int:
         """PDUs that the windows take beyond those that wait here."""
-        return sum(session.room for session in self.sessions if session.can_send) - len(self.parts)
+        return sum(session.room for session in self.sessions if session.can_send) - len(self.parts) - self.reserved
 
     @property
     def with_tlvs(self) -> bool:

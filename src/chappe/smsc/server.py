@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -77,7 +78,7 @@ class Smsc:
         self._customers: dict[int, Customer] = {}
         self._servers: list[Server] = []
         self._leaving: set[asyncio.Task[None]] = set()
-        on.register(rt, self._courier.poke)
+        on.register(rt, self._courier)
         keep.register(rt)
 
     async def start(self) -> Ports:
@@ -124,8 +125,11 @@ class Smsc:
 
     async def _authenticate(self, conn: Connection, bind: Pdu) -> Verdict:
         system_id, password = bind.fields["system_id"], bind.fields["password"]
-        directory = accounts.directory(self._rt)
-        verdict = await self._guard.verify(directory, system_id, password, conn.peer[0], self._rt.clock.monotonic())
+        rt, peer = self._rt, conn.peer[0]
+        latest = partial(accounts.latest, rt)
+        verdict = await self._guard.verify(
+            accounts.directory(rt), system_id, password, peer, rt.clock.monotonic(), latest
+        )
         if verdict.delay_s:
             await asyncio.sleep(min(verdict.delay_s, _LONGEST_DELAY_S))
         if not verdict or verdict.login is None:

@@ -31,8 +31,12 @@ smsc_deliveries = sa.Table(
     sa.Index("smsc_deliveries_object", "login_id", "object_id"),
 )
 
+LEASE_MS = 9_000  # a dead node's customers wait no longer
+# with an owner it is leased from the start
 ADD = insert_many(
-    smsc_deliveries, ("id", "account_id", "login_id", "kind", "object_id", "data", "created_at", "due_at")
+    smsc_deliveries,
+    ("id", "account_id", "login_id", "kind", "object_id", "data", "created_at", "due_at", "tries", "owner"),
+    also=(("lease_until", f"case when u.owner = 0 then 0 else db_now() + {LEASE_MS} end"),),
 )
 
 _DUE = "login_id = :login_id and due_at <= :now::bigint and lease_until <= db_now()"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from chappe.text.alphabet import DEFAULT
@@ -23,6 +24,7 @@ TON_NPI: dict[Kind, tuple[int, int]] = {
 }
 
 
+@lru_cache(maxsize=4096)  # few senders, many messages
 def sender_kind(sender: str) -> Kind:
     """`short_code` (3 to 8 digits), `numeric` (9 to 15 digits, `+` or not), `alphanumeric` (has a letter)."""
     if _NUMERIC.fullmatch(sender):
@@ -42,6 +44,7 @@ def check_alphanumeric(sender: str, marks: str = "&.-_") -> TextError | None:
     return TextError("invalid_sender", fault, "from") if fault else None
 
 
+@lru_cache(maxsize=4096)
 def _fault(sender: str, marks: str) -> str | None:
     if not sender:
         return "The sender is empty."

@@ -43,6 +43,8 @@ class Udh(Struct, frozen=True):
 
     def data(self, id: int, length: int) -> bytes | None:
         """The data of the last element `id` that has the right length: the last one counts (9.2.3.24)."""
+        if not self.elements:
+            return None
         return next((e.data for e in reversed(self.elements) if e.id == id and len(e.data) == length), None)
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 from chappe.smpp import Pdu, status
 from chappe.smpp.aio import Bind, Connection, Handler, Server, SessionSettings, Verdict, connect, serve
 from chappe.smpp.session import Unanswered
+from tests.support.eventually import PATIENCE_S
 
 
 class Ear:
@@ -46,7 +47,7 @@ class Ear:
         self.rooms += 1
 
 
-async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+async def until(condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
     """Waits until the condition holds."""
     async with asyncio.timeout(seconds):
         while not condition():

@@ -297,7 +297,7 @@ class Connection(asyncio.Protocol):
         if isinstance(event, Request):
             if event.pdu.command_id in commands.BINDS and self._on_bind is not None:
                 self._on_bind(self, event)
-            elif not self._tell(lambda handler: handler.on_request(self, event.pdu, event.raw)):
+            elif not self._hear_request(event):
                 self.respond(event.pdu, status.ESME_RSYSERR)
         elif isinstance(event, Response):
             self._hear_response(event)
@@ -312,6 +312,16 @@ class Connection(asyncio.Protocol):
         if self._drained is not None and not self.session.unanswered:
             self._drained.set()
 
+    def _hear_request(self, event: Request) -> bool:
+        if self.handler is None:
+            return False
+        try:
+            self.handler.on_request(self, event.pdu, event.raw)
+            return True
+        except Exception as error:
+            self._report(error)
+            return False
+
     def _hear_response(self, event: Response) -> None:
         if event.request.command_id in commands.BINDS:
             self._was_bound = self.session.bound
@@ -319,11 +329,15 @@ class Connection(asyncio.Protocol):
             if self._bind_answer is not None and not self._bind_answer.done():
                 self._bind_answer.set_result(event.response)
             return
-        self._tell(
-            lambda handler: handler.on_response(
+        handler = self.handler
+        if handler is None:
+            return
+        try:
+            handler.on_response(
                 self, event.context, event.request, event.response, event.request_raw, event.response_raw
             )
-        )
+        except Exception as error:
+            self._report(error)
 
     def _hear_closed(self, event: Closed) -> None:
         self.reason = self.reason or event.reason
@@ -340,8 +354,12 @@ class Connection(asyncio.Protocol):
             what(self.handler)
             return True
         except Exception as error:
-            self._loop.call_exception_handler({"message": "SMPP handler failed", "exception": error, "protocol": self})
+            self._report(error)
             return False
+
+    def _report(self, error: Exception) -> None:
+        """A handler's failure costs neither the connection nor the events that follow."""
+        self._loop.call_exception_handler({"message": "SMPP handler failed", "exception": error, "protocol": self})
 
     def _flush_soon(self) -> None:
         """One write a turn of the loop, unless so much gathers that the socket has to say whether it takes it."""
