@@ -1,9 +1,14 @@
-"""Copies of the configuration tables in memory, which follow the tables within half a second on every node."""
+"""Copies of the configuration tables in memory, which follow the tables within half a second on every node.
+
+Whoever is about to turn somebody away for what the copy does not hold asks for `latest` first: a key works as soon as
+it is made, whichever process made it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
@@ -24,6 +29,8 @@ _BUMP = sql(
     "on conflict (name) do update set version = config_versions.version + 1"
 )
 WATCH_EVERY_S = 0.5
+LOOK_EVERY_S = 0.05  # however many ask for the latest: a flood of wrong keys costs twenty small reads a second
+LOOK_PATIENCE_S = 1.0  # of those who ask, while the store is away
 
 
 def bump(name: str) -> Op:
@@ -64,6 +71,8 @@ class Snapshots:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._all: dict[str, Snapshot[object]] = {}
+        self._asked = asyncio.Event()
+        self._looked = asyncio.Event()  # set by the next look that begins, once it has ended
 
     async def add(self, snapshot: Snapshot[T]) -> Snapshot[T]:
         self._all[snapshot.name] = snapshot  # type: ignore[assignment]
@@ -84,15 +93,34 @@ class Snapshots:
                 await snapshot.refresh(self._store)
                 snapshot.version = version
 
+    async def latest(self) -> None:
+        """Return after a look that began after this call: what was committed before it is in the snapshots now.
+
+        One look serves all who asked before it began. While the store is away nothing changes; never raises.
+        """
+        looked = self._looked
+        self._asked.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_PATIENCE_S):
+                await looked.wait()
+
     async def watch(self) -> None:
+        """Look every half second, and as soon as somebody asks."""
         while True:
-            await asyncio.sleep(WATCH_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_EVERY_S - LOOK_EVERY_S):
+                    await self._asked.wait()
+            self._asked.clear()
+            looked, self._looked = self._looked, asyncio.Event()
             try:
                 await self.check()
             except Unavailable:
-                continue  # the last known settings serve until the database is back
+                pass  # the last known settings serve until the database is back
             except Exception:
                 _log.exception("a snapshot could not be loaded")
+            finally:
+                looked.set()
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _versions(self) -> dict[str, int]:
         return {row[0]: row[1] for row in await self._store.read(_VERSIONS())}

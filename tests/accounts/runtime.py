@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from chappe.accounts import Account
 from chappe.clock import Clock
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings
-from chappe.storage import migrate
 
 
 async def start(url: str, folder: Path, *, secret_key: str = "test") -> Runtime:
@@ -25,7 +23,6 @@ async def start(url: str, folder: Path, *, secret_key: str = "test") -> Runtime:
 
 @pytest.fixture
 async def rt(store_url: str, tmp_path: Path) -> AsyncIterator[Runtime]:
-    await asyncio.to_thread(migrate.create_all, store_url)
     rt = await start(store_url, tmp_path)
     yield rt
     await rt.close()

@@ -179,7 +179,7 @@ async def test_updating_to_the_same_writes_nothing(rt: Runtime, acme: Account) -
 async def test_another_node_hears_of_a_change(rt: Runtime, store_url: str, tmp_path: Path) -> None:
     node = await start(store_url, tmp_path)
     account = await create_account(rt, "test", slug="late", name="Late")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while directory(node).account(account.id) is None:
             await asyncio.sleep(0.05)
     await node.close()

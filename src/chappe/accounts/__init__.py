@@ -10,7 +10,7 @@ from chappe.accounts.audit import AuditEntry, audit_entries
 from chappe.accounts.binds import BindGuard, Verdict
 from chappe.accounts.change import Change
 from chappe.accounts.current import snapshot
-from chappe.accounts.directory import Directory, directory, start
+from chappe.accounts.directory import Directory, directory, latest, start
 from chappe.accounts.keys import create_key, revoke_key
 from chappe.accounts.logins import create_login, delete_login, update_login
 from chappe.accounts.model import (
@@ -69,6 +69,7 @@ __all__ = [
     "delete_login",
     "directory",
     "hash_password",
+    "latest",
     "may_connect",
     "password_matches",
     "revoke_key",
