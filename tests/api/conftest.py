@@ -19,7 +19,6 @@ from chappe.messages import Pipeline
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Limits, Settings
 from chappe.settings import Webhooks as WebhookSettings
-from chappe.storage import migrate
 
 
 def in_days(days: int, *, offset_hours: int = 0) -> str:
@@ -42,7 +41,7 @@ class AnsweringLink:
         self._sink = sink
         sink.status(connector.id, self.status())
 
-    def room(self) -> int:
+    def room(self, held: int = 0) -> int:
         return 0 if self.silent else 1_000
 
     def send(self, parts: Sequence[Outgoing]) -> int:
@@ -185,7 +184,7 @@ class World:
         )
         return self.client(secret)
 
-    def _open_link(self, connector: Connector, sink: Sink) -> Link:
+    def _open_link(self, connector: Connector, sink: Sink, _slots: object) -> Link:
         self.links[connector.name] = link = AnsweringLink(connector, sink)
         return link
 
@@ -220,7 +219,6 @@ class World:
 
 
 async def open_world(url: str, data_dir: Path) -> World:
-    await asyncio.to_thread(migrate.create_all, url)
     settings = Settings(
         data_dir=data_dir,
         database=url,
@@ -235,9 +233,9 @@ async def open_world(url: str, data_dir: Path) -> World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(sqlite_url: str, tmp_path: Path) -> AsyncIterator[World]:
     """On the embedded store."""
-    world = await open_world(f"sqlite:///{tmp_path}/chappe.db", tmp_path)
+    world = await open_world(sqlite_url, tmp_path)
     yield world
     await world.stop()
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
-from chappe import accounts, api
+from chappe import accounts, api, snapshots
 from chappe.api.openapi import all_operations
 from chappe.api.operations import WORD, Operation
+from chappe.runtime import open_runtime
+from chappe.storage import Unavailable
 from tests.api.conftest import LATER, Client, World
 
 SOME_ID = "0000000000000"
@@ -27,7 +30,10 @@ OPERATIONS = [operation for operation in all_operations(api.RESOURCES) if operat
 ONE = [operation for operation in OPERATIONS if operation.parameters]
 
 
-async def test_no_address_answers_without_a_known_key(world: World, subtests: pytest.Subtests) -> None:
+async def test_no_address_answers_without_a_known_key(
+    world: World, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "LOOK_EVERY_S", 0.0)  # each unknown key waits for a look: here are hundreds
     revoked, _ = await _revoked(world)
     for operation in OPERATIONS:
         with subtests.test(operation.name):
@@ -99,7 +105,7 @@ async def furnish(world: World, who: str) -> dict[str, str]:
     assert endpoint.status == 201, endpoint.body
     made["whe"] = endpoint.json["id"]
     await client.post(f"/v1/messages/{made['msg']}/cancel")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not (log := (await client.get("/v1/webhook_deliveries")).json["data"]):
             await asyncio.sleep(0.02)
     made["whd"], made["evt"] = log[0]["id"], log[0]["event_id"]
@@ -190,10 +196,16 @@ async def test_what_nobody_foresaw_is_told_with_its_request_id_only(
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret detail")
 
+    def broken_at_once(*_: Any) -> None:
+        raise RuntimeError("a secret detail")
+
     monkeypatch.setattr(world.pipeline, "accept", broken)
+    monkeypatch.setattr(world.pipeline, "submit", broken_at_once)
     monkeypatch.setattr("chappe.messages.listed", broken)
+    message = {"to": "+33612345678", "text": "x"}
     for reply in (
-        await world.acme.post("/v1/messages", {"to": "+33612345678", "text": "x"}),
+        await world.acme.post("/v1/messages", message),
+        await world.acme.post("/v1/messages", message, headers={"Idempotency-Key": "a"}),
         await world.acme.get("/v1/messages"),
     ):
         assert (reply.status, reply.code) == (500, "internal")
@@ -221,3 +233,57 @@ async def test_a_test_key_changes_nothing_that_live_traffic_uses(world: World) -
     ):
         assert (await client.post(path, body)).code == "scope_missing", path
     assert (await client.post("/v1/smpp_logins", {"system_id": "x", "mode": "test"})).status == 201
+
+
+@pytest.fixture
+def nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process learns of the others it has asked for."""
+    monkeypatch.setattr(snapshots, "WATCH_EVERY_S", 60.0)
+
+
+@pytest.mark.usefixtures("nobody_watches")
+async def test_a_key_of_another_process_works_at_once(both: World) -> None:
+    node = await open_runtime(both.rt.settings)
+    await accounts.start(node)
+    try:
+        for name in ("one", "two"):
+            _, secret = await accounts.create_key(node, "test", both.account_ids["acme"], name=name)
+            assert (await both.client(secret).get("/v1/messages")).status == 200
+            sent = await both.client(secret).post("/v1/messages", {"to": "+33612345678", "text": "x"})
+            assert sent.status == 202
+    finally:
+        await node.close()
+
+
+@pytest.mark.usefixtures("nobody_watches")
+async def test_a_flood_of_wrong_keys_costs_few_reads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = 0
+    read = world.rt.store.read
+
+    async def counted(op: Any) -> Any:
+        nonlocal reads
+        reads += op.statement is snapshots._VERSIONS
+        return await read(op)
+
+    monkeypatch.setattr(world.rt.store, "read", counted)
+    started = time.monotonic()
+
+    async def knock(stranger: int) -> None:
+        for turn in range(6):
+            reply = await world.client(f"ck_live_{stranger:04}{turn}" + "x" * 38).get("/v1/messages")
+            assert (reply.status, reply.code) == (401, "unauthenticated")
+
+    await asyncio.gather(*(knock(stranger) for stranger in range(40)))
+    assert 1 < reads <= 2 + (time.monotonic() - started) / snapshots.LOOK_EVERY_S < 120
+
+
+async def test_while_the_store_is_away_strangers_stay_out_and_known_keys_get_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_op: Any) -> Any:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(world.rt.store, "read", away)
+    reply = await world.client("ck_live_" + "x" * 43).get("/v1/account")
+    assert (reply.status, reply.code) == (401, "unauthenticated")
+    assert (await world.acme.get("/v1/account")).status == 200

@@ -40,9 +40,9 @@ def lone(value: Any) -> bytes:
 class Talk:
     """Speaks ASGI with the app on one loop, without a socket in between."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path) -> None:
         self.loop = asyncio.new_event_loop()
-        self.world: World = self.loop.run_until_complete(open_world(f"sqlite:///{folder}/c.db", folder))
+        self.world: World = self.loop.run_until_complete(open_world(url, folder))
 
     def close(self) -> None:
         self.loop.run_until_complete(self.world.stop())
@@ -86,8 +86,8 @@ def check(status: int, told: Any) -> None:
         assert told["error"]["request_id"]
 
 
-def test_any_bytes_get_an_answer(tmp_path: Path) -> None:
-    talk = Talk(tmp_path)
+def test_any_bytes_get_an_answer(sqlite_url: str, tmp_path: Path) -> None:
+    talk = Talk(sqlite_url, tmp_path)
 
     @quick
     @given(body=st.binary(max_size=200) | values.map(lone) | nearly.map(lone), path=st.sampled_from(["", "/batch"]))

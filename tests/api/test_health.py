@@ -11,14 +11,15 @@ import pytest
 from chappe import api
 from chappe.api.store import PROBE
 from chappe.settings import Http
-from tests.api.conftest import LATER, World
+from tests.api.conftest import LATER, Client, World
 from tests.support.eventually import eventually
 
 
 async def test_a_node_that_can_work_says_so(world: World) -> None:
     anyone = world.client(None)
     assert (await anyone.get("/healthz")).json == {"status": "ok"}
-    assert (await anyone.get("/readyz")).json == {"status": "ready", "reasons": []}
+    told = (await anyone.get("/readyz")).json
+    assert told == {"status": "ready", "reasons": [], "node": world.rt.node.name, "roles": []}
 
 
 async def test_a_node_that_cannot_says_why(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +38,20 @@ async def test_a_node_that_cannot_says_why(world: World, monkeypatch: pytest.Mon
     assert (reply.status, reply.json["status"]) == (503, "not_ready")
     assert len(reply.json["reasons"]) == 2
     assert (await world.client(None).get("/healthz")).status == 200
+
+
+async def test_a_node_that_is_no_door_still_tells_how_it_is(world: World) -> None:
+    app = api.create_app(world.rt, world.pipeline, world.webhooks, probes_only=True)
+    server = await api.serve(app, Http(port=0))
+    try:
+        client = Client(world._session, f"http://127.0.0.1:{server.port}", world.operator.key)
+        assert [(await client.get(path)).status for path in ("/healthz", "/readyz", "/metrics")] == [200] * 3
+        for path in ("/v1/messages", "/v1/connectors", "/docs"):
+            reply = await client.get(path)
+            assert (reply.status, reply.json["error"]["code"]) == (404, "not_found")
+        assert (await client.post("/v1/messages", {"to": "+33612345678", "text": "x"})).status == 404
+    finally:
+        await server.stop()
 
 
 async def test_metrics_count_what_happens(both: World) -> None:
@@ -109,8 +124,11 @@ async def test_a_head_that_never_ends_is_cut_off(world: World) -> None:
     assert reader is not None
 
 
-async def test_a_stopping_server_answers_what_it_has_begun(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    accept = world.pipeline.accept
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "the usual way"}])
+async def test_a_stopping_server_answers_what_it_has_begun(
+    world: World, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    accept, submit = world.pipeline.accept, world.pipeline.submit
     begun = asyncio.Event()
 
     async def slow(*args: Any) -> Any:
@@ -118,8 +136,13 @@ async def test_a_stopping_server_answers_what_it_has_begun(world: World, monkeyp
         await asyncio.sleep(0.3)
         return await accept(*args)
 
+    def slow_submit(*args: Any) -> None:
+        begun.set()
+        asyncio.get_running_loop().call_later(0.3, submit, *args)
+
     monkeypatch.setattr(world.pipeline, "accept", slow)
-    call = asyncio.create_task(world.acme.post("/v1/messages", {"to": "+33612345678", "text": "x"}))
+    monkeypatch.setattr(world.pipeline, "submit", slow_submit)
+    call = asyncio.create_task(world.acme.post("/v1/messages", {"to": "+33612345678", "text": "x"}, headers=headers))
     await begun.wait()
     await world.server.stop()
     assert (await call).status == 202

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,11 @@ CHECKS = [
 class Running:
     """A world in a thread of its own, for callers that block."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self.world: World = self._run(open_world(f"sqlite:///{folder}/chappe.db", folder))
+        self.world: World = self._run(open_world(url, folder))
 
     def stop(self) -> None:
         self._run(self.world.stop())
@@ -62,8 +62,9 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(tmp_path_factory.mktemp("openapi"))
+def running(make_sqlite: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("openapi")
+    running = Running(make_sqlite(folder), folder)
     yield running
     running.stop()
 

@@ -43,7 +43,7 @@ async def test_a_message_is_taken_and_can_be_followed_to_the_phone(both: World) 
     told_all = (await both.acme.get(f"/v1/messages/{sent['id']}/explain")).json
     assert [step["kind"] for step in told_all["history"]] == ["accepted", "answered", "receipt"]
     assert told_all["attempts"][0]["parts"][0]["state"] == "delivered"
-    assert told_all["history"][0]["data"]["connectors"] == ["main"]
+    assert told_all["history"][0]["data"]["connector"] == "main"
 
 
 BAD = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chappe import accounts, ids
-from chappe.accounts import OPERATOR_SCOPES, Account, ApiKey
+from chappe.accounts import OPERATOR_SCOPES, Account, ApiKey, Directory
 from chappe.errors import Refused
 from chappe.secrets import hash_key
 
@@ -41,27 +41,36 @@ class Caller:
 
 
 class Gate:
-    """Reads `Authorization: Bearer ck_...`; every look-up is a dict access."""
+    """Reads `Authorization: Bearer ck_...`; the look-up of a known key is a dict access."""
 
     def __init__(self, rt: Runtime, monotonic: Callable[[], float]) -> None:
         self._rt = rt
         self._monotonic = monotonic
         self._buckets: dict[int, Bucket] = {}
 
-    def caller(self, authorization: bytes) -> Caller:
+    async def caller(self, authorization: bytes) -> Caller:
         """Raises Refused: unauthenticated, key_revoked, account_suspended. Malformed and unknown keys read the same."""
         kind, _, token = authorization.partition(b" ")
         if kind.lower() != b"bearer":
             raise Refused("unauthenticated")
+        key_hash = hash_key(token.strip().decode("latin-1"))
+        directory = accounts.directory(self._rt)
+        try:
+            return _admit(directory, key_hash)
+        except Refused:
+            newer = await accounts.latest(self._rt)  # another process may have made the key a moment ago
+            if newer is directory:
+                raise
+            return _admit(newer, key_hash)
+
+    def known(self, authorization: bytes) -> Caller | None:
+        """The caller of a key that is in order, by what is in memory; None for any other."""
+        kind, _, token = authorization.partition(b" ")
         found = accounts.directory(self._rt).by_key_hash(hash_key(token.strip().decode("latin-1")))
-        if found is None:
-            raise Refused("unauthenticated")
+        if kind.lower() != b"bearer" or found is None:
+            return None
         account, key = found
-        if key.revoked_at is not None:
-            raise Refused("key_revoked")
-        if not account.active:
-            raise Refused("account_suspended")
-        return Caller(account, key)
+        return Caller(account, key) if key.revoked_at is None and account.active else None
 
     def spend(self, account: Account, messages: int) -> None:
         """Count messages against the account's rate; raises Refused rate_limited."""
@@ -76,6 +85,18 @@ class Gate:
         wait = bucket.take(messages, self._monotonic())
         if wait > 0:
             raise Refused("rate_limited", f"The account may send {rate:g} messages a second.", retry_after=wait)
+
+
+def _admit(directory: Directory, key_hash: str) -> Caller:
+    found = directory.by_key_hash(key_hash)
+    if found is None:
+        raise Refused("unauthenticated")
+    account, key = found
+    if key.revoked_at is not None:
+        raise Refused("key_revoked")
+    if not account.active:
+        raise Refused("account_suspended")
+    return Caller(account, key)
 
 
 class Bucket:

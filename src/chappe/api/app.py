@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from chappe import ids
 from chappe.api import (
     account,
+    alarms,
     catalogue,
     connectors,
     docs,
@@ -23,14 +24,16 @@ from chappe.api import (
     keys,
     messages,
     operator,
+    overview,
     preview,
     routes,
     senders,
     smpp_logins,
     webhook_endpoints,
 )
-from chappe.api.access import Gate
+from chappe.api.access import Caller, Gate
 from chappe.api.answers import Answer, Receive, Send, error_answer, refused_for, send_answer
+from chappe.api.express import Door, Reply
 from chappe.api.health import Readiness
 from chappe.api.house import Check, House
 from chappe.api.metrics import Metrics
@@ -61,6 +64,7 @@ RESOURCES: tuple[Resource, ...] = (
     connectors.resource,
     routes.resource,
     operator.resource,
+    overview.resource,
     catalogue.resource,
 )
 _CODE_OF = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
@@ -71,6 +75,7 @@ _ROUTE = "chappe_route"
 def start(rt: Runtime) -> None:
     """Register the door's own chores; before `rt.jobs.start`."""
     rt.jobs.every("api.forget_idempotency_keys", idempotency.SWEEP_S, idempotency.forget)
+    rt.jobs.every("api.alarms", alarms.EVERY_S, alarms.Watchman(rt).look)
 
 
 def create_app(
@@ -80,26 +85,36 @@ def create_app(
     *,
     checks: Mapping[str, Check] | None = None,
     handlers: Sequence[Any] = (),
+    probes_only: bool = False,
 ) -> App:
-    """The ASGI app of the API. `checks` give reasons not to be ready; `handlers` are Litestar's, of other doors."""
+    """The ASGI app of the API. `checks` give reasons not to be ready; `handlers` are Litestar's, of other doors.
+
+    `probes_only`: this process is no door, it only tells how it is.
+    """
     house = House(rt, pipeline, webhooks, Gate(rt, rt.clock.monotonic), checks or {})
-    return App(house, handlers)
+    return App(house, handlers, () if probes_only else RESOURCES)
 
 
 class App:
-    def __init__(self, house: House, handlers: Sequence[Any]) -> None:
+    def __init__(self, house: House, handlers: Sequence[Any], resources: tuple[Resource, ...]) -> None:
         self._house = house
         sending, readiness = Sending(house), Readiness(house)
         self.metrics = Metrics(house)
-        self._hot: dict[str, Handler] = {"/v1/messages": sending.one, "/v1/messages/batch": sending.batch}
+        self._hot: dict[str, Handler] = {}
         self._pages: dict[str, Callable[[Scope], Awaitable[Answer]]] = {
             "/healthz": lambda _scope: readiness.alive(),
             "/readyz": lambda _scope: readiness.ready(),
             "/metrics": self._show_metrics,
-            **{path: partial(docs.page, page) for path, page in docs.pages(house, document(RESOURCES)).items()},
         }
-        routes = [self._route(operation) for resource in RESOURCES for operation in resource.operations]
+        if resources:
+            self._hot |= {"/v1/messages": sending.one, "/v1/messages/batch": sending.batch}
+            pages = docs.pages(house, document(resources))
+            self._pages |= {path: partial(docs.page, page) for path, page in pages.items()}
+        routes = [self._route(operation) for resource in resources for operation in resource.operations]
         routes += [self._behind_hot(path, handler) for path, handler in self._hot.items()]
+        self.door: Door | None = None
+        if resources:
+            self.door = Door(sending.known, partial(self._take, sending), self.metrics.count, house.rt.ids.next)
         self._litestar = Litestar(
             route_handlers=[*routes, *handlers],
             openapi_config=None,
@@ -132,6 +147,15 @@ class App:
             out = self._error(error, request_id, scope)
         await send_answer(send, out, request_id)
         return out.status
+
+    def _take(self, sending: Sending, caller: Caller, body: bytes, request_id: str, reply: Reply) -> None:
+        def done(result: Answer | BaseException) -> None:
+            if isinstance(result, Exception):
+                result = self._error(result, request_id, {"method": "POST", "path": "/v1/messages"})
+            assert not isinstance(result, BaseException)
+            reply(result)
+
+        sending.one_now(caller, body, done)
 
     async def _behind(self, scope: Scope, receive: Receive, send: Send, request_id: str, start: float) -> None:
         scope[_REQUEST_ID] = request_id
@@ -212,7 +236,7 @@ class App:
         local = client is not None and client[0] in ("127.0.0.1", "::1")
         if not local or named & {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}:
             authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-            self._house.gate.caller(authorization).need("connectors")
+            (await self._house.gate.caller(authorization)).need("connectors")
         return await self.metrics.page()
 
 

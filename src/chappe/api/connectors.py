@@ -53,12 +53,12 @@ class CredentialsOut(Struct, frozen=True):
 
 
 class LinkOut(Struct, frozen=True, kw_only=True):
-    """The link of this node to the supplier."""
+    """The link to the supplier, on all nodes together. Each of `binds` names its slot and the node that has it."""
 
     state: Literal["starting", "up", "degraded", "down", "stopped", "refused"]
     binds_up: int
     binds_wanted: int
-    in_flight: int
+    in_flight: Annotated[int, Meta(description="Unanswered submits of the node that is asked.")]
     circuit_open: Annotated[bool, Meta(description="Left alone for a while after too many errors.")]
     last_error: str | None
     since: Time | None
@@ -171,10 +171,9 @@ def _all_settings(settings: SmppSettings) -> dict[str, Any]:
 
 
 def _link(call: Call, id: int) -> LinkOut | None:
-    desk = call.house.pipeline.dispatcher.desks.get(id)
-    if desk is None:
+    status = call.house.pipeline.link(id)
+    if status is None:
         return None
-    status = desk.status if desk.link is None else desk.link.status()
     return LinkOut(
         state=status.state,
         binds_up=status.binds_up,

@@ -27,6 +27,8 @@ class Ready(Struct, frozen=True):
 
     status: Literal["ready", "not_ready"]
     reasons: list[str]
+    node: str
+    roles: list[str]
 
 
 class Readiness:
@@ -42,7 +44,9 @@ class Readiness:
 
     async def ready(self) -> Answer:
         reasons = [reason for reason in (await self._store(), *self._checks()) if reason]
-        return answer(Ready("not_ready" if reasons else "ready", reasons), 503 if reasons else 200)
+        node = self._house.rt.node
+        told = Ready("not_ready" if reasons else "ready", reasons, node.name, list(node.roles))
+        return answer(told, 503 if reasons else 200)
 
     def _checks(self) -> list[str | None]:
         return [check() for check in self._house.checks.values()]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chappe.api.access import Caller, Gate
+from chappe.api.facts import Facts
 from chappe.errors import Refused
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ class House:
     webhooks: Webhooks
     gate: Gate
     checks: Mapping[str, Check] = field(default_factory=dict)
+    facts: Facts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.facts = Facts(self.rt)
 
 
 @dataclass(slots=True, frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections import Counter as Counted
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,13 +12,14 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from chappe import ids
 from chappe.api import store
+from chappe.api.alarms import KINDS, alarms
 from chappe.api.answers import Answer
+from chappe.api.facts import Sparing
 from chappe.api.house import House
-from chappe.messages import Lane, State
-from chappe.messages.model import Queued
-from chappe.storage import Unavailable
+from chappe.messages import State
+from chappe.storage import Row, Unavailable
 
-FRESH_S = 5.0  # the store is asked no more often
+FRESH_S = 5.0
 RECENT_S = 60
 _LINK_STATES = ("starting", "up", "degraded", "down", "stopped", "refused")
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -41,8 +42,7 @@ class Metrics:
         )
         self._children: dict[tuple[str, int], tuple[Any, Any]] = {}
         self._stored: list[Metric] = []
-        self._due = 0.0
-        self._asking = asyncio.Lock()
+        self._ask_recent = Sparing(house.rt.clock, FRESH_S, self._read_recent)
         self._registry.register(self)
 
     def count(self, route: str, status: int, seconds: float) -> None:
@@ -67,42 +67,32 @@ class Metrics:
     # -- what the store knows --------------------------------------------------------------------------------------
 
     async def _refresh(self) -> None:
-        """Ask the store unless it was asked a moment ago; a slow one is asked less often."""
-        clock = self._house.rt.clock
-        async with self._asking:
-            start = clock.monotonic()
-            if start < self._due:
-                return
+        """What cannot be asked now is left out."""
+        stored: list[Metric] = []
+        for ask in (self._queues, self._recent, self._webhooks, self._lag, self._health, self._alarms):
             try:
-                self._stored = [
-                    *await self._queues(),
-                    *await self._recent(),
-                    *await self._webhooks(),
-                    *await self._lag(),
-                ]
+                stored += await ask()
             except Unavailable:
-                self._stored = []
-            took = clock.monotonic() - start
-            self._due = start + max(FRESH_S, 20 * took)
+                continue
+        self._stored = stored
 
     async def _queues(self) -> list[Metric]:
-        rt = self._house.rt
-        now = rt.clock.now()
         waiting = GaugeMetricFamily(
             "chappe_queue_messages", "Messages in the queue.", labels=["connector", "lane", "state"]
         )
         oldest = GaugeMetricFamily(
             "chappe_queue_oldest_seconds", "How long the oldest message is overdue.", labels=["connector", "lane"]
         )
-        for connector_id, lane, state, count, due_at in await rt.store.scan(store.WAITING()):
-            name, lane_name = self._name(connector_id), Lane(lane).name.lower()
-            waiting.add_metric([name, lane_name, Queued(state).name.lower()], count)
-            if state == Queued.WAITING:
-                oldest.add_metric([name, lane_name], max(0, now - due_at) / 1000)
+        for count in await self._house.facts.lanes():
+            labels = [count.connector, count.lane.name.lower()]
+            for state in ("waiting", "sending", "scheduled"):
+                if number := getattr(count, state):
+                    waiting.add_metric([*labels, state], number)
+            if count.waiting:
+                oldest.add_metric(labels, max(0.0, count.oldest_s))
         return [waiting, oldest]
 
     async def _recent(self) -> list[Metric]:
-        rt = self._house.rt
         count = GaugeMetricFamily(
             "chappe_recent_messages",
             "Messages accepted in the last minute, by their state now.",
@@ -113,32 +103,58 @@ class Metrics:
             "Mean time from acceptance to the supplier's answer, of those accepted in the last minute.",
             labels=["state", "connector"],
         )
-        since = ids.at(rt.clock.now() - RECENT_S * 1000)
-        for state, connector_id, number, mean in await rt.store.scan(store.RECENT({"since": since})):
-            labels = [State(state).word, self._name(connector_id)]
+        for state, connector_id, number, mean in await self._ask_recent():
+            labels = [State(state).word, self._house.facts.connector_name(connector_id)]
             count.add_metric(labels, number)
             if mean is not None:
                 seconds.add_metric(labels, max(0.0, (float(mean) - ids.EPOCH) / 1000))
         return [count, seconds]
 
-    async def _webhooks(self) -> list[Metric]:
+    async def _read_recent(self) -> list[Row]:
         rt = self._house.rt
-        [(number, due_at)] = await rt.store.scan(store.DELIVERIES_DUE({"now": rt.clock.now()}))
+        return await rt.store.scan(store.RECENT({"since": ids.at(rt.clock.now() - RECENT_S * 1000)}))
+
+    async def _webhooks(self) -> list[Metric]:
+        found = await self._house.facts.webhooks()
         due = GaugeMetricFamily("chappe_webhook_deliveries_due", "Deliveries that are due (at most 100,000 counted).")
-        due.add_metric([], number)
+        due.add_metric([], found.waiting)
         lag = GaugeMetricFamily("chappe_webhook_lag_seconds", "How long the oldest delivery is overdue.")
-        lag.add_metric([], 0 if due_at is None else (rt.clock.now() - due_at) / 1000)
+        lag.add_metric([], found.oldest_s)
         return [due, lag]
 
     async def _lag(self) -> list[Metric]:
-        events = self._house.rt.events
         waiting = GaugeMetricFamily("chappe_events_waiting", "Events a reaction has not heard.", labels=["reaction"])
         age = GaugeMetricFamily("chappe_events_lag_seconds", "Age of the oldest of them.", labels=["reaction"])
-        for name in events.reactions():
-            lag = await events.lag(name)
+        for name, lag in (await self._house.facts.lags()).items():
             waiting.add_metric([name], lag.waiting)
             age.add_metric([name], lag.age_ms / 1000)
         return [waiting, age]
+
+    async def _health(self) -> list[Metric]:
+        found = await self._house.facts.health()
+        snapshot = found.oldest_snapshot
+        plain = (
+            ("chappe_store_bytes", "Size of the database.", found.size_bytes),
+            ("chappe_disk_free_bytes", "Free on the disk of data_dir.", found.disk_free_bytes),
+            ("chappe_wal_waiting_bytes", "Of SQLite's log, what waits for a checkpoint.", found.wal_waiting_bytes),
+            (
+                "chappe_oldest_snapshot_seconds",
+                "Age of the oldest open transaction.",
+                snapshot.age_s if snapshot else 0,
+            ),
+            ("chappe_clock_ahead_seconds", "Our clock before the database's.", found.clock_ahead_s),
+        )
+        dead = GaugeMetricFamily("chappe_dead_rows", "Rows that are gone and not yet removed.", labels=["table"])
+        for table in found.tables:
+            dead.add_metric([table.name], table.dead)
+        return [*(GaugeMetricFamily(name, words, value=value) for name, words, value in plain), dead]
+
+    async def _alarms(self) -> list[Metric]:
+        found = Counted(alarm.kind for alarm in await alarms(self._house.facts, self._house.rt.settings.alarms))
+        family = GaugeMetricFamily("chappe_alarms", "Alarms of this kind.", labels=["kind"])
+        for kind in KINDS:
+            family.add_metric([kind], found[kind])
+        return [family]
 
     # -- what this process knows -----------------------------------------------------------------------------------
 
@@ -162,6 +178,3 @@ class Metrics:
         flying = GaugeMetricFamily("chappe_webhook_in_flight", "Webhook requests on their way.")
         flying.add_metric([], webhooks.in_flight)
         yield flying
-
-    def _name(self, connector_id: int) -> str:
-        return self._house.pipeline.connector_name(connector_id) or ids.public("con", connector_id)

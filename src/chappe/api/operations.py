@@ -144,7 +144,7 @@ async def serve(house: House, operation: Operation, request: Request[Any, Any, A
     query = read_query(request.scope["query_string"])
     if operation.scope is None:
         return await _run(operation, house, _numbers(operation, request), query, b"")
-    caller = house.gate.caller(raw.get(b"authorization", b""))
+    caller = await house.gate.caller(raw.get(b"authorization", b""))
     caller.need(operation.scope)
     whose = _whose(house, operation, caller, query)
     call = Call(house, caller, whose, request_id)

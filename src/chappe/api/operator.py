@@ -1,4 +1,4 @@
-"""What the operator looks after: messages for nobody, receipts without a message, events that could not be told."""
+"""What the operator looks after: nodes, messages for nobody, receipts without a message, events not told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Meta, Struct
 
-from chappe import ids
+from chappe import ids, nodes
 from chappe.api.house import Call
 from chappe.api.inbound import InboundOut, InboundPage, inbound_page
 from chappe.api.messages import Frame
@@ -66,6 +66,44 @@ class Retry(Struct, forbid_unknown_fields=True):
 
     reaction: Annotated[str, Meta(min_length=1, max_length=100)]
     position: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class NodeOut(Struct, frozen=True, kw_only=True):
+    """A process that serves. `lease_left_ms` below zero: it has died, or does not reach the database."""
+
+    name: str
+    number: int
+    roles: list[str]
+    version: str
+    started_at: Time
+    lease_left_ms: int
+    stats: Annotated[dict[str, Any], Meta(description="CPU, memory, rates and binds, two seconds old at most.")]
+
+
+class NodeList(Struct, frozen=True):
+    """The oldest first."""
+
+    data: list[NodeOut]
+
+
+@resource.get("/v1/nodes")
+async def nodes_(call: Call) -> NodeList:
+    """List the nodes of this installation."""
+    return NodeList(
+        [
+            NodeOut(
+                name=node.name,
+                number=node.number,
+                roles=list(node.roles),
+                version=node.version,
+                started_at=rfc(node.started_at),
+                lease_left_ms=node.lease_left_ms,
+                stats=node.stats,
+            )
+            for node in await nodes.listing(call.rt.store)
+            if node.roles
+        ]
+    )
 
 
 @resource.get("/v1/unrouted", errors=("invalid_cursor",))

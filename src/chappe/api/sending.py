@@ -6,7 +6,7 @@ These two are plain ASGI: one decoder, one look-up for the key, one call of the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +26,7 @@ from chappe.api.answers import (
     error_body,
     refused_with,
 )
+from chappe.api.express import LONGEST, Headers
 from chappe.api.house import House
 from chappe.api.idempotency import REPLAYED, checked_key, digest_of, running
 from chappe.api.operations import Operation
@@ -66,6 +67,7 @@ class Gone(Exception):
     """The caller hung up in the middle of its body."""
 
 
+_NOT_PLAIN = frozenset((b"idempotency-key", b"transfer-encoding", b"content-encoding"))
 _MESSAGE = msgspec.json.Decoder(NewMessage)
 _BATCH = msgspec.json.Decoder(NewBatch)
 
@@ -89,6 +91,41 @@ class Sending:
         if isinstance(result, Refusal):
             raise refused_with(result.code, result.message, result.param)
         return answer(_sent(self._house, asked, result), 202)
+
+    def known(self, headers: Headers) -> Caller | None:
+        """Who asks, if it is a caller we know with a short JSON body and no idempotency key."""
+        caller, length = None, -1
+        for name, value in headers:
+            if name == b"authorization":
+                caller = self._house.gate.known(value)
+            elif name == b"content-length" and value.isdigit():
+                length = int(value[:20])
+            elif (name == b"content-type" and value != b"application/json") or name in _NOT_PLAIN:
+                return None
+        return caller if caller is not None and caller.key.may(SCOPE) and 0 <= length <= LONGEST else None
+
+    def one_now(self, caller: Caller, body: bytes, done: Callable[[Answer | BaseException], None]) -> None:
+        """`one` without a task: `done` is called once, now or later, with the answer or what was raised."""
+        try:
+            request: NewMessage = decode_body(_MESSAGE, body)
+            self._house.gate.spend(caller.account, 1)
+            asked = submission(self._house, caller, request, request.to)
+
+            def taken(result: Result | BaseException) -> None:
+                try:
+                    if isinstance(result, Refusal):
+                        raise refused_with(result.code, result.message, result.param)
+                    if isinstance(result, BaseException):
+                        raise result
+                    out = answer(_sent(self._house, asked, result), 202)
+                except BaseException as error:
+                    done(error)
+                else:
+                    done(out)
+
+            self._house.pipeline.submit(asked, taken)
+        except Exception as error:
+            done(error)
 
     async def batch(self, scope: Mapping[str, Any], receive: Receive, request_id: str) -> Answer:
         caller, key, body = await self._enter(scope, receive, _MANY)
@@ -125,7 +162,7 @@ class Sending:
                 content_type = value
             elif name == b"idempotency-key":
                 raw_key = value
-        caller = self._house.gate.caller(authorization)
+        caller = await self._house.gate.caller(authorization)
         caller.need(SCOPE)
         check_media_type(content_type)
         body = await read_body(scope, receive, self._house.rt.settings.limits.body_bytes)

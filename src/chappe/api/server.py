@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from chappe.api.express import Express
+
 if TYPE_CHECKING:
+    from chappe.api.express import Door
     from chappe.settings import Http
 
 HEAD_OCTETS = 64 * 1024  # request line and headers; httptools itself has no limit
@@ -92,14 +95,16 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with a limit to the head of a request, in octets and in time."""
+    """uvicorn's protocol with a limit to the head of a request, in octets and in time, and a short way (`express`)."""
 
     _head = 0
     _in_head = True
     _timer: asyncio.TimerHandle | None = None
+    _door: Door | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._door = getattr(self.app, "door", None)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -112,16 +117,27 @@ class _Protocol(HttpToolsProtocol):
             self._head += len(data)
             if self._head > HEAD_OCTETS:
                 self.send_400_response("The head of the request is too large.")
+            elif self._timer is None:
+                self._await_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head, self._in_head = 0, True
-        self._await_head()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._forget_timer()
-        super().on_headers_complete()
+        express = self._door.admit(self) if self._door is not None else None
+        if express is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = express  # type: ignore[assignment]
+
+    def on_message_complete(self) -> None:
+        if isinstance(self.cycle, Express) and self._door is not None:
+            self.cycle.run(self._door)
+        else:
+            super().on_message_complete()
 
     def _await_head(self) -> None:
         self._forget_timer()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from chappe.messages.model import State
+from chappe.messages.model import Queued, State
+from chappe.messages.store import FEW
 from chappe.storage import insert_many, sql
 from chappe.storage.schema import Millis, Small, Text, key, metadata, optional, required
 
@@ -38,10 +39,42 @@ FORGET = sql("delete from api_idempotency where created_at < :before")
 
 PROBE = sql("insert into api_probes (node, at) values (:node, :at) on conflict (node) do update set at = excluded.at")
 
-# -- metrics -------------------------------------------------------------------------------------------------------
+# -- overview and metrics ------------------------------------------------------------------------------------------
+MOST_COUNTED = 100_000
+_SOME = f"limit {MOST_COUNTED}"
+# along the partial index of what waits, which has all that is asked for
 WAITING = sql(
-    "select connector_id, lane, state, count(*), min(due_at) from queue group by connector_id, lane, state",
+    f"""select connector_id, lane, count(*), min(due_at) from queue where state = {Queued.WAITING:d}
+    group by connector_id, lane""",
     name="waiting",
+)
+SENDING = sql(
+    f"""select connector_id, lane, count(*) from (
+        select connector_id, lane from queue where state = {Queued.SENDING:d} {_SOME}
+    ) as sending group by connector_id, lane""",
+    name="sending",
+)
+SCHEDULED = sql(
+    f"""select connector_id, lane, count(*) from (
+        select connector_id, lane from queue where state = {Queued.SCHEDULED:d} {_SOME}
+    ) as scheduled group by connector_id, lane""",
+    name="scheduled",
+)
+CUSTOMERS_WAITING = sql(
+    f"""select count(*), min(created_at) from (
+        select created_at from smsc_deliveries where due_at is not null {_SOME}
+    ) as waiting""",
+    name="customers waiting",
+)
+PARKED = sql(f"select count(*) from (select 1 from parked_receipts {_SOME}) as parked", name="count parked")
+EVENTS_ASIDE = sql(f"select count(*) from (select 1 from events_aside {_SOME}) as aside", name="count aside")
+# held because nobody knows whether they were sent; the whole list of states names the index
+IN_DOUBT = sql(
+    f"""select count(*) from (
+        select 1 from messages where account_id in each(:accounts, bigint) and state = {State.SENDING:d}
+        and state in ({", ".join(str(int(state)) for state in sorted(FEW))}) {_SOME}
+    ) as doubtful""",
+    name="count in doubt",
 )
 # ids hold their moment of creation in the bits above 21, in milliseconds since 2020
 RECENT = sql(
@@ -51,8 +84,8 @@ RECENT = sql(
     name="recent",
 )
 DELIVERIES_DUE = sql(
-    """select count(*), min(due_at) from (
-        select due_at from webhook_deliveries where state = 0 and due_at <= :now::bigint limit 100000
+    f"""select count(*), min(due_at) from (
+        select due_at from webhook_deliveries where state = 0 and due_at <= :now::bigint {_SOME}
     ) as due""",
     name="deliveries due",
 )
