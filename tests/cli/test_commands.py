@@ -33,11 +33,11 @@ Chappe = Callable[..., Done]
 
 @pytest.fixture
 def chappe(
-    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, empty_store_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Chappe:
     """Runs a command line on an empty database, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CHAPPE_DATABASE", store_url)
+    monkeypatch.setenv("CHAPPE_DATABASE", empty_store_url)
     monkeypatch.setenv("CHAPPE_SECRET_KEY", "test")
 
     def run(*arguments: str, code: int = 0, answer: str = "") -> Done:

@@ -20,8 +20,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("chappe.cli.apply", "Bring accounts, keys, connectors and routes in line with a file."),
     "export": ("chappe.cli.export", "Write what is configured as the file that makes it."),
     "keys": ("chappe.cli.keys", "Create, list and revoke API keys."),
+    "top": ("chappe.cli.top", "Watch nodes, lanes, rates, connectors, lags and alarms."),
     "doctor": ("chappe.cli.doctor", "Look whether everything is as it must be, and say what to do."),
     "migrate": ("chappe.cli.migrate", "Bring the database to this version's schema."),
+    "backup": ("chappe.cli.backup", "Copy the embedded store to a file, also while it is served."),
     "sandbox": ("chappe.cli.sandbox", "Run a simulated operator to send to."),
 }
 

@@ -1,4 +1,4 @@
-"""`chappe serve`: the whole of Chappe in one process."""
+"""`chappe serve`: the whole of Chappe in one process, or some of its roles."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ from chappe.storage.exclusive import AlreadyServed
 
 def command(
     config: ConfigOption = None,
+    roles: Annotated[
+        str | None,
+        typer.Option(help="What this process does: any of api,smsc,dispatch,jobs. Default: the setting."),
+    ] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="File to write the ports to, as JSON, once everything is up.")
     ] = None,
 ) -> None:
     """Serve the API, the SMPP server, the connectors and the webhooks until SIGTERM."""
     try:
-        settings = load(config, os.environ)
+        settings = load(config, os.environ, roles=roles)
         logs.configure(settings.log)
         # the loop hands the interpreter to the store's writer thread sooner: a commit waits 3 ms instead of 8
         sys.setswitchinterval(0.0005)

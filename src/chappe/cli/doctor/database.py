@@ -14,6 +14,9 @@ import asyncpg
 
 from chappe import connectors, declared, routing
 from chappe.accounts import directory
+from chappe.api.alarms import age, alarms
+from chappe.api.facts import Facts
+from chappe.cli.doctor import cluster
 from chappe.cli.doctor.finding import Finding, fail, ok, warn
 from chappe.cli.doctor.machine import disk
 from chappe.runtime import Runtime, open_runtime
@@ -39,13 +42,17 @@ async def look(settings: Settings) -> AsyncIterator[Finding]:
         for finding in found:
             yield finding
         waiting = await asyncio.to_thread(migrate.pending, settings.database)
+        revision = await asyncio.to_thread(migrate.current, settings.database)
     except (StoreError, OSError, TimeoutError, sqlite3.Error, asyncpg.PostgresError) as error:
         yield fail("database", str(error) or type(error).__name__, "Check `database` in the settings, and the server.")
         return
     if waiting:
         yield warn("schema", f"{len(waiting)} migrations are pending", "chappe migrate; `chappe serve` does it too.")
         return
-    yield ok("schema", f"at {migrate.head()}")
+    if migrate.is_newer(revision):
+        yield warn("schema", f"at {revision}, of a newer version", "It serves this one too. Upgrade this node as well.")
+    else:
+        yield ok("schema", f"at {migrate.head()}")
     async for finding in _configured(settings):
         yield finding
 
@@ -104,8 +111,33 @@ async def _configured(settings: Settings) -> AsyncIterator[Finding]:
         await declared.start(rt)
         for finding in _configuration(rt):
             yield finding
+        if rt.node.fenced:
+            async for finding in cluster.look(rt):
+                yield finding
+        async for finding in _upkeep(rt):
+            yield finding
     finally:
         await rt.close()
+
+
+async def _upkeep(rt: Runtime) -> AsyncIterator[Finding]:
+    """Whether the database can tidy up, and whether anything waits too long."""
+    facts = Facts(rt)
+    found = await facts.health()
+    if found.engine == "sqlite":
+        words = f"{found.wal_waiting_bytes / 1e6:.1f} MB of the write-ahead log wait for a checkpoint"
+    else:
+        words = f"{sum(table.dead for table in found.tables):,} rows of the queues wait to be removed"
+        if found.oldest_snapshot is not None:
+            words += f", the oldest transaction is open for {age(found.oldest_snapshot.age_s)}"
+    told = [alarm for alarm in await alarms(facts, rt.settings.alarms) if alarm.kind in ("snapshot", "wal", "waiting")]
+    for alarm in told:
+        yield warn("queue" if alarm.kind == "waiting" else "upkeep", alarm.words, alarm.action)
+    if not any(alarm.kind != "waiting" for alarm in told):
+        yield ok("upkeep", words)
+    if not found.sees_all:
+        hidden = "the database hides other users' sessions: an alarm on long transactions sees ours alone"
+        yield warn("upkeep", hidden, "grant pg_read_all_stats to the role that Chappe connects as.")
 
 
 def _configuration(rt: Runtime) -> Iterator[Finding]:

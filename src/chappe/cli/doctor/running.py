@@ -15,6 +15,7 @@ from chappe.cli.doctor.machine import free
 from chappe.settings import Settings
 from chappe.smpp import commands
 from chappe.smpp.commands import RESPONSE
+from chappe.storage import sqlite_path
 
 LATE_S: Final = 60.0  # overdue for longer than this, something is stuck
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
@@ -43,7 +44,9 @@ async def look(settings: Settings) -> AsyncIterator[Finding]:
     async with Api(url, None) as api:
         try:
             yield await _readiness(api)
-            for finding in metrics_findings(await api.text("/metrics")):
+            # on a shared database the binds of one node say little: see `cluster`
+            alone = sqlite_path(settings.database) is not None
+            for finding in metrics_findings(await api.text("/metrics"), links=alone):
                 yield finding
         except (ApiError, NotThere) as error:
             yield warn("service", str(error), "It was there a moment ago: look at its log.")
@@ -84,18 +87,18 @@ async def _smpp_port(host: str, port: int) -> Finding:
     return ok("SMPP port", f"{host}:{port} speaks SMPP")
 
 
-def metrics_findings(page: str) -> Iterator[Finding]:
+def metrics_findings(page: str, *, links: bool = True) -> Iterator[Finding]:
     """Links and lags from what /metrics tells."""
     families = {family.name: family for family in text_string_to_metric_families(page)}
     binds: dict[str, dict[str, float]] = {"chappe_link_binds_up": {}, "chappe_link_binds_wanted": {}}
     for name, found in binds.items():
         if name in families:
             found.update({sample.labels["connector"]: sample.value for sample in families[name].samples})
-    for sample in families["chappe_link_state"].samples if "chappe_link_state" in families else ():
+    for sample in families["chappe_link_state"].samples if links and "chappe_link_state" in families else ():
         connector, state = sample.labels["connector"], sample.labels["state"]
         if sample.value:
             up, wanted = (int(found.get(connector, 0)) for found in binds.values())
-            yield _link(connector, state, f"{up} of {wanted} binds")
+            yield link(connector, state, f"{up} of {wanted} binds")
     for name, (subject, words) in _LATE.items():
         for sample in families[name].samples if name in families else ():
             if sample.value > LATE_S:
@@ -103,7 +106,8 @@ def metrics_findings(page: str) -> Iterator[Finding]:
                 yield warn(subject, f"{late}, the oldest for {sample.value:.0f} s", "Look at the log of the service.")
 
 
-def _link(connector: str, state: str, binds: str) -> Finding:
+def link(connector: str, state: str, binds: str) -> Finding:
+    """What a link's state means for whoever looks after it."""
     subject = f"link {connector}"
     if state in ("up", "stopped"):
         return ok(subject, state if state == "stopped" else f"up, {binds}")
