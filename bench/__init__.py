@@ -1,4 +1,6 @@
-"""The benchmark of the hot path: `python -m bench`. docs/how-to/benchmark.md says how to read it.
+"""The benchmarks: `python -m bench`. docs/how-to/benchmark.md says how to run and read them.
 
-The programs that make the load (`sink`, `load`, `httpload`, `httpsink`) are processes of their own, on loopback.
+`speed` fills the speed table from the `cases` (`rows` are its targets, `table` prints it); `history` fills a store with
+the messages of a year, `lookups` asks it; `soak` loads for half an hour; `kannel` does the same work with Kannel.
+What makes the load is in `generator`.
 """

@@ -1,23 +1,24 @@
-"""A fresh Chappe for one case: configured by `chappe apply`, served by `chappe serve`, watched from outside."""
+"""A Chappe for one case: configured by `chappe apply`, served by `chappe serve`, watched from outside."""
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import json
-import os
-import socket
-import subprocess
-import sys
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from bench import machine
+from bench.databases import Database
+from bench.kit import Failed
 from tests.support import processes
 
 KEY = "ck_live_" + "b" * 43
 PASSWORD = "secret"
+LOGINS = 2  # one for each node: an SMPP customer's receipts follow it to its own
 CONFIG = """\
 [[accounts]]
 slug = "bench"
@@ -27,127 +28,144 @@ default_sender = "Bench"
 name = "all"
 scopes = ["messages:send", "messages:read", "webhooks"]
 secret = { env = "BENCH_KEY" }
-[[accounts.smpp_logins]]
-system_id = "bench"
-password = { env = "BENCH_PASSWORD" }
-window_size = 200
+%LOGINS%
 [[accounts.senders]]
 address = "Bench"
 
 [[connectors]]
 name = "sink"
 credentials = { system_id = "chappe", password = { env = "BENCH_PASSWORD" } }
-settings = { host = "127.0.0.1", port = PORT, binds = 2, window = 100 }
+[connectors.settings]
+host = "127.0.0.1"
+port = %PORT%
+binds = 2
+window = 100
+receipts = %RECEIPTS%
+reconnect_min_s = 0.2
+reconnect_max_s = 1.0
 
 [[routes]]
-name = "all"
+name = "bench"
+account = "bench"
 connector = "sink"
 """
-
-
-class Kit:
-    """The programs that make load: our own, or those of an external binary with the same options and figures."""
-
-    def __init__(self, binary: Path | None) -> None:
-        self._binary = binary
-
-    def command(self, program: str, **options: object) -> list[str]:
-        words = [str(self._binary), program] if self._binary else [sys.executable, "-m", f"bench.{program}"]
-        for name, value in options.items():
-            words += [f"--{name.replace('_', '-').strip('-')}", str(value)]
-        return [*words, "--progress", "0"]
-
-    def run(self, program: str, **options: object) -> dict[str, Any]:
-        """Figures of a program that ends by itself. Raises RuntimeError with its words when it failed."""
-        done = subprocess.run(self.command(program, **options), capture_output=True, text=True, timeout=600)
-        if done.returncode:
-            raise RuntimeError(f"{program}: {done.stderr[-2000:]}{done.stdout[-2000:]}")
-        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return figures
-
-
-class Sink:
-    """A program that runs beside and writes its figures to a file."""
-
-    def __init__(self, kit: Kit, program: str, folder: Path, **options: object) -> None:
-        self.port = free_port()
-        self._stats = folder / f"{program}.stats"
-        command = kit.command(program, port=self.port, stats=self._stats, **options)
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while socket.socket().connect_ex(("127.0.0.1", self.port)):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{program} did not start")
-            time.sleep(0.02)
-
-    def figures(self) -> dict[str, Any]:
-        if not self._stats.exists():
-            return {}
-        figures: dict[str, Any] = json.loads(self._stats.read_text())
-        return figures
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
+LOGIN = """\
+[[accounts.smpp_logins]]
+system_id = "bench%d"
+password = { env = "BENCH_PASSWORD" }
+window_size = 200
+"""
+SERVE = (processes.CHAPPE, "serve")
+PORTS = {"CHAPPE_HTTP__PORT": "0", "CHAPPE_SMPP__PORT": "0", "CHAPPE_LOG__FORMAT": "json"}
+SECRETS = {"BENCH_KEY": KEY, "BENCH_PASSWORD": PASSWORD}
 
 
 class Installation:
-    """`database` is a store's URL; `start` waits until it serves and its supplier's binds are up."""
+    """`nodes` processes on one store. `scratch` takes their logs; `settings` are more environment variables, `serve`
+    the command of a process."""
 
-    def __init__(self, folder: Path, database: str, sink_port: int) -> None:
-        self.folder = folder
-        self._sink_port = sink_port
+    def __init__(
+        self,
+        database: Database,
+        scratch: Path,
+        nodes: int = 1,
+        settings: Mapping[str, str] | None = None,
+        serve: Sequence[str] = SERVE,
+    ) -> None:
+        self.database = database
+        self._scratch = scratch
         self._env = {
-            "CHAPPE_DATA_DIR": str(folder / "data"),
-            "CHAPPE_DATABASE": database,
+            "CHAPPE_DATA_DIR": str(database.folder),
+            "CHAPPE_DATABASE": database.url,
             "CHAPPE_WEBHOOKS__ALLOW_PRIVATE": "true",
             "CHAPPE_LOG__LEVEL": "warning",
+            "CHAPPE_RETENTION__TEXT_DAYS": "3650",  # a history of a year keeps its texts: the larger case
+            "CHAPPE_RETENTION__MESSAGE_DAYS": "3650",
+            **(settings or {}),
         }
-        self.serve = processes.serve(folder, self._env)
+        self.nodes = []
+        for n in range(nodes):
+            folder = scratch / f"node{n}"
+            folder.mkdir()
+            self.nodes.append(processes.Process("serve", serve, folder, PORTS | self._env))
 
-    async def start(self) -> None:
-        file = self.folder / "config.toml"
-        file.write_text(CONFIG.replace("PORT", str(self._sink_port)))
-        done = processes.run(self._env | {"BENCH_KEY": KEY, "BENCH_PASSWORD": PASSWORD}, "apply", str(file))
+    def start(self, operator_port: int, *, receipts: bool = True) -> float:
+        """Configure and serve; gives the seconds from the start of the first process until it answers."""
+        config = CONFIG.replace("%LOGINS%", "".join(LOGIN % n for n in range(LOGINS)))
+        self.apply(config.replace("%PORT%", str(operator_port)).replace("%RECEIPTS%", str(receipts).lower()))
+        began = time.monotonic()
+        asyncio.run(self.nodes[0].start())
+        took = time.monotonic() - began
+        for node in self.nodes[1:]:
+            asyncio.run(node.start())
+        return took
+
+    def apply(self, config: str, secrets: Mapping[str, str] = SECRETS) -> None:
+        file = self._scratch / "config.toml"
+        file.write_text(config)
+        done = processes.run(self._env | dict(secrets), "apply", str(file))
         if done.returncode:
-            raise RuntimeError(done.stdout + done.stderr)
-        await self.serve.start()
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU seconds of `chappe serve` and its children so far."""
-        process = psutil.Process(self.serve.pid)
-        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
-        return sum(float(t.user + t.system) for t in times)
+            raise Failed(done.stdout + done.stderr)
 
     def stop(self) -> None:
-        self.serve.kill()
+        for node in self.nodes:
+            node.kill()
 
+    def stop_in_order(self) -> None:
+        """So that a history that stays has nothing half done."""
+        for node in self.nodes:
+            if node.running:
+                asyncio.run(node.stop())
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    # -- what it uses -----------------------------------------------------------------------------------------------
 
+    @property
+    def pids(self) -> list[int]:
+        return [node.pid for node in self.nodes]
 
-def machine() -> dict[str, Any]:
-    """Where these figures were measured."""
-    model = ""
-    if os.path.exists("/proc/cpuinfo"):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
-    return {"cpu": model, "cores": os.cpu_count(), "python": sys.version.split()[0], "system": sys.platform}
+    def cpu_s(self) -> float:
+        return machine.cpu_s(self.pids)
 
+    def rss_mib(self) -> float:
+        return machine.rss_mib(self.pids)
 
-def server_cpu_s(pids: Sequence[int]) -> float:
-    """CPU seconds of a database server: its process and all below it, also those that have ended."""
-    total = 0.0
-    for pid in pids:
-        process = psutil.Process(pid)
-        own = process.cpu_times()
-        total += own.user + own.system + own.children_user + own.children_system
-        for child in process.children(recursive=True):
-            t = child.cpu_times()
-            total += t.user + t.system
-    return total
+    @property
+    def tail(self) -> str:
+        return "".join(node.tail for node in self.nodes)
+
+    # -- its doors --------------------------------------------------------------------------------------------------
+
+    def port(self, door: str, node: int = 0) -> int:
+        return int(self.nodes[node].ready[door])
+
+    def call(self, method: str, path: str, body: Any = None, *, key: str = KEY) -> Any:
+        """The JSON of an answer. Raises Failed for any status from 400 on."""
+        link = http.client.HTTPConnection("127.0.0.1", self.port("http"), timeout=60)
+        try:
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            link.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = link.getresponse()
+            text = answer.read()
+        finally:
+            link.close()
+        if answer.status >= 400:
+            raise Failed(f"{method} {path}: {answer.status} {text[:500]!r}")
+        return json.loads(text) if text else None
+
+    def tell_webhooks_to(self, port: int) -> None:
+        """The one endpoint, for delivered messages; those of earlier runs go."""
+        for known in self.call("GET", "/v1/webhook_endpoints")["data"]:
+            self.call("DELETE", f"/v1/webhook_endpoints/{known['id']}")
+        self.call(
+            "POST", "/v1/webhook_endpoints", {"url": f"http://127.0.0.1:{port}/", "events": ["message.delivered"]}
+        )
+
+    def waiting(self) -> int:
+        """Messages in the queue, as its metrics say (they are at most some seconds old)."""
+        link = http.client.HTTPConnection("127.0.0.1", self.port("http"), timeout=60)
+        try:
+            link.request("GET", "/metrics")
+            text = link.getresponse().read().decode()
+        finally:
+            link.close()
+        return int(sum(float(n) for n in re.findall(r"^chappe_queue_messages\{.*\} (\S+)$", text, re.MULTILINE)))
