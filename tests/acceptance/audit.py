@@ -42,7 +42,8 @@ class Audit:
         try:
             await self.world.until(settled, within_s)
         except AssertionError:
-            raise AssertionError(f"not settled after {within_s:g} s:\n" + "\n".join(left)) from None
+            told = [f"not settled after {within_s:g} s:", *left, *await self._open_stories()]
+            raise AssertionError("\n".join(told)) from None
 
     # -- what has to come ------------------------------------------------------------------------------------------
 
@@ -57,6 +58,8 @@ class Audit:
         found += _tell("not final", [ids.public("msg", n) for n in open_])
         found += await self._remains()
         found += await self._operator_waits()
+        if found:  # the rest reads all that the operator and the customers have seen
+            return found
         found += await self._unreflected()
         found += await self._unheard(states)
         found += await self._lost_replies()
@@ -145,6 +148,14 @@ class Audit:
         explained = await self.resent()
         unexplained = ["+" + c["to"] for c in twice if "+" + c["to"] not in explained]
         return _tell("sent twice without a word", [await self.story(to) for to in unexplained[:3]])
+
+    async def _open_stories(self) -> list[str]:
+        """Of the first messages that have no end."""
+        rows = await self.world.rows(
+            "select m.id, m.state, m.recipient, q.* from messages m left join queue q on q.message_id = m.id "
+            f"where m.state not in ({', '.join(map(str, LEAST_FINAL))}) order by m.id limit 3"
+        )
+        return [f"{row} at {time.time():.3f}\n{await self.story(row[2])}" for row in rows]
 
     async def story(self, to: str) -> str:
         """All that is known of what was sent to a number."""

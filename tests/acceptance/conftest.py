@@ -33,7 +33,7 @@ async def make_world(tmp_path: Path) -> AsyncIterator[MakeWorld]:
     yield make
     for world in made:
         await world.stop()
-        sys.stderr.write(world.serve.tail + world.operator.tail)
+        sys.stderr.write("".join(process.tail for process in (*world.nodes, world.operator)))
     assert not stumbles, "\n".join(stumbles)  # of the test's own customers
 
 

@@ -21,6 +21,8 @@ from tests.acceptance.conftest import MakeWorld
 from tests.acceptance.traffic import Traffic
 from tests.acceptance.world import World
 
+pytestmark = pytest.mark.usefixtures("syncing_postgres")
+
 SEED = os.environ.get("CHAPPE_CRASH_SEED") or secrets.token_hex(4)
 ROUNDS, QUICK = 50, 3
 SCENARIO = """\

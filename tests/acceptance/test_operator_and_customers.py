@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -24,11 +25,13 @@ OWN = ("/v1/messages/{}", "/v1/messages/{}/explain")
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def module_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def module_store(
+    request: pytest.FixtureRequest, make_sqlite: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory
+) -> Any:
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('store')}/chappe.db"
+        yield make_sqlite(tmp_path_factory.mktemp("store"))
     else:
-        with request.getfixturevalue("postgres_server").database() as dsn:
+        with request.getfixturevalue("furnished").database() as dsn:
             yield dsn
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -16,9 +15,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import psutil
 import pytest
 
 from tests.acceptance.audit import Audit
@@ -26,8 +23,10 @@ from tests.acceptance.conftest import MakeWorld
 from tests.acceptance.customer import Customer
 from tests.acceptance.traffic import Traffic
 from tests.acceptance.world import World
-from tests.support import reaper
+from tests.support.mortal import Mortal
 from tests.support.postgres import Postgres, start_postgres
+
+pytestmark = pytest.mark.usefixtures("syncing_postgres")
 
 HELD_S = 2.5  # less than the patience of either engine
 own_server = pytest.mark.skipif("CHAPPE_TEST_POSTGRES" in os.environ, reason="needs a server of our own")
@@ -193,32 +192,12 @@ async def comes_back(world: World) -> None:
 @contextlib.contextmanager
 def killed(server: Postgres, folder: Path) -> Iterator[Callable[[], None]]:
     """Ends the server at once, without a checkpoint; call what is given to start it again."""
-    assert server.pid is not None
-    process = psutil.Process(server.pid)
-    command, folder_of_it, user, group = process.cmdline(), process.cwd(), process.uids().real, process.gids().real
-    identity: dict[str, Any] = {"user": user, "group": group, "extra_groups": []} if os.geteuid() == 0 else {}
-    os.kill(server.pid, signal.SIGQUIT)
-    process.wait(10)
-    guards: list[subprocess.Popen[bytes]] = []
-
-    def start() -> None:
-        again = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=folder_of_it,
-            start_new_session=True,
-            **identity,
-        )
-        guard = [sys.executable, reaper.__file__, str(folder / "nothing"), str(again.pid)]
-        guards.append(subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True))
-
+    mortal = Mortal(server, folder)
+    mortal.kill()
     try:
-        yield start
+        yield mortal.start
     finally:
-        for guard in guards:
-            guard.communicate()  # it ends the server when its input ends
+        mortal.end()
 
 
 @contextlib.asynccontextmanager

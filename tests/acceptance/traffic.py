@@ -53,20 +53,33 @@ class Promises:
 class Traffic:
     """`begin`, then `end`: customers finish what they have in hand, and the SMPP customer stays bound until `leave`.
 
-    `busy` is how often the SMPP customer asks to come again later with a receipt or a message.
+    `busy` is how often the SMPP customer asks to come again later with a receipt or a message. Several traffics of one
+    world share their `promises` and differ in `first`, `login` and `areas`, where the difficult numbers are.
     """
 
     def __init__(
-        self, world: World, random: Random, *, pause_s: float = 0.02, first: int = 0, busy: float = 0.0
+        self,
+        world: World,
+        random: Random,
+        *,
+        pause_s: float = 0.02,
+        first: int = 0,
+        busy: float = 0.0,
+        login: str = "acme",
+        prefix: str = "+3361",
+        areas: str = "245678",
+        promises: Promises | None = None,
     ) -> None:
         self.world = world
         self.random = random
-        self.promises = Promises()
+        self.promises = Promises() if promises is None else promises
         self.session: Connection | None = None
         self._pause_s = pause_s
         self._busy = busy
+        self._login = login
+        self._prefix = prefix
         self._serial = itertools.count(first)
-        self._magic = [f"+336{area}{n}{end}" for area in "245678" for n in range(10) for end in MAGIC]
+        self._magic = [f"+336{area}{n}{end}" for area in areas for n in range(10) for end in MAGIC]
         self._ending = False
         self._tasks: list[asyncio.Task[None]] = []
         self._line: asyncio.Task[None] | None = None
@@ -95,13 +108,22 @@ class Traffic:
         if self.session is not None:
             await self.session.unbind(1)
 
+    async def abandon(self) -> None:
+        """At once, whatever anybody still waits for."""
+        tasks = [*self._tasks, *([self._line] if self._line else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.session is not None:
+            self.session.close("abandoned")
+
     # -- who gets what ----------------------------------------------------------------------------------------------
 
     def _recipient(self) -> str:
         """A mobile number that nobody else gets; one in twenty is a number that the operator is difficult about."""
         if self._magic and self.random.random() < 0.05:
             return self._magic.pop(self.random.randrange(len(self._magic)))
-        return f"+3361{next(self._serial):07d}"
+        return f"{self._prefix}{next(self._serial):07d}"
 
     def _text(self) -> str:
         return self.random.choice(TEXTS).format(n=next(self._serial))
@@ -138,7 +160,7 @@ class Traffic:
     async def _keep_bound(self) -> None:
         while True:
             with contextlib.suppress(BindFailed, OSError, TimeoutError):
-                self.session = await self.world.bind(self)
+                self.session = await self.world.bind(self, system_id=self._login)
                 await self.session.wait_closed()
             await asyncio.sleep(0.05)
 

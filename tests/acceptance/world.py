@@ -17,6 +17,7 @@ from chappe.smpp import SessionSettings
 from chappe.smpp.aio import Bind, Connection, Handler, connect
 from tests.acceptance.hooks import Hooks
 from tests.support import processes
+from tests.support.processes import Process
 
 KEY = "ck_live_" + "a" * 43
 RIVAL_KEY = "ck_live_" + "r" * 43
@@ -39,7 +40,7 @@ name = "Acme"
 default_sender = "Acme"
 [[accounts.keys]]
 name = "all"
-scopes = ["messages:send", "messages:read", "webhooks", "connectors", "routes", "accounts"]
+scopes = ["messages:send", "messages:read", "webhooks", "connectors", "routes", "accounts", "keys", "smpp", "senders"]
 secret = {{ env = "ACME_KEY" }}
 [[accounts.smpp_logins]]
 system_id = "acme"
@@ -72,6 +73,7 @@ credentials = {{ system_id = "chappe", password = {{ env = "SUPPLIER_PASSWORD" }
 host = "127.0.0.1"
 port = {port}
 window = {window}
+binds = {binds}
 response_timeout_s = 5.0
 reconnect_min_s = 0.2
 reconnect_max_s = 1.0
@@ -92,19 +94,23 @@ class World:
         *,
         scenario: str = "",
         window: int = WINDOW,
+        binds: int = 1,
         env: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.database = database
         self.window = window
+        self.binds = binds
         self.hooks = Hooks()
         self.operator = processes.operator(folder, scenario)
         self.env = {
             "CHAPPE_DATA_DIR": str(folder / "data"),
             "CHAPPE_DATABASE": database,
             "CHAPPE_WEBHOOKS__ALLOW_PRIVATE": "true",
+            **(env or {}),
         }
         self.serve = processes.serve(folder, self.env)
+        self.nodes = [self.serve]
         self._http: aiohttp.ClientSession | None = None
         self._reader: asyncpg.Connection | None = None
 
@@ -112,22 +118,25 @@ class World:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
         await asyncio.gather(self.hooks.start(), self.operator.start())
         self.configure()
-        await self.serve.start()
+        await self.start_nodes()
         status, endpoint = await self.post("/v1/webhook_endpoints", {"url": self.hooks.url})
         assert status == 201, endpoint
         self.hooks.secret = endpoint["secret"]
 
+    async def start_nodes(self) -> None:
+        await self.serve.start()
+
     def configure(self, more: str = "") -> None:
         """`chappe apply`."""
         port = self.operator.ready["port"]
-        text = CONFIG.format(number=NUMBER, port=port, window=self.window) + more
+        text = CONFIG.format(number=NUMBER, port=port, window=self.window, binds=self.binds) + more
         file = self.folder / "config.toml"
         file.write_text(text)
         done = processes.run(self.env | SECRETS, "apply", str(file))
         assert done.returncode == 0, done.stdout + done.stderr
 
     async def stop(self) -> None:
-        for process in (self.serve, self.operator):
+        for process in (*self.nodes, self.operator):
             process.kill()
         if self._reader is not None:
             self._reader.terminate()
@@ -142,33 +151,39 @@ class World:
         assert self._http is not None
         return self._http
 
+    def door(self) -> Process:
+        """The process that a customer who does not care comes to."""
+        return self.serve
+
     async def post(
-        self, path: str, body: object, *, key: str = KEY, idempotency: str | None = None
+        self, path: str, body: object, *, key: str = KEY, idempotency: str | None = None, at: Process | None = None
     ) -> tuple[int, dict[str, Any]]:
         """Status and body. Raises aiohttp.ClientError when the connection is refused or cut."""
         headers = {"Authorization": f"Bearer {key}"}
         if idempotency is not None:
             headers["Idempotency-Key"] = idempotency
-        async with self.http.post(self._api(path), json=body, headers=headers) as answer:
+        async with self.http.post(self._api(path, at), json=body, headers=headers) as answer:
             return answer.status, await answer.json()
 
-    async def get(self, path: str, *, key: str = KEY) -> tuple[int, Any]:
-        async with self.http.get(self._api(path), headers={"Authorization": f"Bearer {key}"}) as answer:
+    async def get(self, path: str, *, key: str = KEY, at: Process | None = None) -> tuple[int, Any]:
+        async with self.http.get(self._api(path, at), headers={"Authorization": f"Bearer {key}"}) as answer:
             return answer.status, await answer.json()
 
-    def _api(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.serve.ready['http']}{path}"
+    def _api(self, path: str, at: Process | None) -> str:
+        return f"http://127.0.0.1:{(at or self.door()).ready['http']}{path}"
 
-    async def send(self, **fields: Any) -> dict[str, Any]:
+    async def send(self, *, at: Process | None = None, **fields: Any) -> dict[str, Any]:
         """A message that has to be accepted."""
-        status, body = await self.post("/v1/messages", {"text": "Bonjour"} | fields)
+        status, body = await self.post("/v1/messages", {"text": "Bonjour"} | fields, at=at)
         assert status == 202, body
         return body
 
-    async def bind(self, handler: Handler, *, system_id: str = "acme", window: int = 10) -> Connection:
+    async def bind(
+        self, handler: Handler, *, system_id: str = "acme", window: int = 10, at: Process | None = None
+    ) -> Connection:
         bind = Bind("transceiver", system_id, SMPP_PASSWORD)
         settings = SessionSettings(window=window, connect_timeout_s=2, session_init_s=5, response_timeout_s=20)
-        return await connect("127.0.0.1", self.serve.ready["smpp"], bind, handler, settings)
+        return await connect("127.0.0.1", (at or self.door()).ready["smpp"], bind, handler, settings)
 
     # -- the operator -----------------------------------------------------------------------------------------------
 

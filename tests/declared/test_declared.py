@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import asyncio
 import itertools
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from chappe.declared.toml import dumps
 from chappe.errors import Refused
 from chappe.runtime import Runtime
 from chappe.secrets import hash_key
-from chappe.storage import migrate
 from tests.accounts.runtime import start
 
 KEY = "ck_live_" + "k" * 43
@@ -143,7 +142,9 @@ async def test_a_second_run_changes_nothing(rt: Runtime, folder: Path) -> None:
     assert len(await audit_entries(rt)) == before
 
 
-async def test_what_was_exported_changes_nothing_here_and_makes_the_same_elsewhere(rt: Runtime, folder: Path) -> None:
+async def test_what_was_exported_changes_nothing_here_and_makes_the_same_elsewhere(
+    rt: Runtime, folder: Path, make_sqlite: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     await apply(rt, FULL, folder)
     text = declared.export(rt, declared.SECTIONS)
     for secret in (KEY, "hunter2!", "sesame"):
@@ -157,9 +158,7 @@ async def test_what_was_exported_changes_nothing_here_and_makes_the_same_elsewhe
     }
     same = plan(rt, text, folder, prune=True, env=words)
     assert not same and not same.notes
-    url = f"sqlite:///{folder}/elsewhere.db"
-    await asyncio.to_thread(migrate.create_all, url)
-    elsewhere = await start(url, folder)
+    elsewhere = await start(make_sqlite(tmp_path_factory.mktemp("elsewhere")), folder)
     await apply(elsewhere, text, folder, env=words)
     assert declared.export(elsewhere, declared.SECTIONS) == text
     await elsewhere.close()

@@ -35,6 +35,7 @@ PAGES = (
     "docs/how-to/customers-by-smpp.md",
     "docs/how-to/back-up-and-restore.md",
     "docs/how-to/run-on-postgresql.md",
+    "docs/how-to/move-to-postgresql.md",
 )
 NOT_CODE = ("ini", "sql")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$(?:\n<!-- not run: (.+?) -->)?", re.MULTILINE | re.DOTALL)
@@ -152,13 +153,10 @@ def test_the_examples_of_a_page_work(page: str, demo: Process, tmp_path: Path) -
     run_page(page, demo, tmp_path)
 
 
-def test_the_examples_for_postgresql_work(demo: Process, tmp_path: Path, postgres_dsn: str) -> None:
-    run_page(
-        "docs/how-to/run-on-postgresql.md",
-        demo,
-        tmp_path,
-        **{"postgresql://chappe:secret@127.0.0.1/chappe": postgres_dsn},
-    )
+@pytest.mark.usefixtures("syncing_postgres")  # `chappe doctor` looks
+@pytest.mark.parametrize("page", [page for page in PAGES if "postgresql" in page])
+def test_the_examples_for_postgresql_work(page: str, demo: Process, tmp_path: Path, postgres_dsn: str) -> None:
+    run_page(page, demo, tmp_path, **{"postgresql://chappe:secret@127.0.0.1/chappe": postgres_dsn})
 
 
 @pytest.mark.parametrize("page", PAGES)

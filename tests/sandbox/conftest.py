@@ -18,6 +18,7 @@ import pytest
 
 from chappe.smpp import Pdu, SessionSettings, commands, receipt
 from chappe.smpp.aio import Bind, BindType, Connection, connect
+from tests.support.eventually import PATIENCE_S
 
 FAST = """
 receipt_delay_s = 0.03
@@ -72,7 +73,7 @@ def stop(operator: Operator) -> int:
         operator.process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     operator = start(tmp_path_factory.mktemp("sandbox"))
     yield operator
@@ -154,7 +155,7 @@ class Customer:
         """What came from phones."""
         return [pdu for pdu in self.deliveries if receipt.from_pdu(pdu) is None]
 
-    async def until(self, done: Callable[[], object], seconds: float = 5) -> None:
+    async def until(self, done: Callable[[], object], seconds: float = PATIENCE_S) -> None:
         """Waits until something that was heard makes it true."""
         async with asyncio.timeout(seconds):
             while not done():
@@ -165,7 +166,7 @@ class Customer:
         for conn in self.binds:
             conn.abort()
             with suppress(TimeoutError):
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(20):
                     await conn.wait_closed()
 
 

@@ -229,7 +229,7 @@ async def test_away_refuses_connections_and_comes_back_on_the_same_port(operator
         await customer.bind()
     await operator.post("/away", {"seconds": 0})
     customer.acknowledge = lambda pdu: 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not (await operator.get("/state"))["listening"]:
             await asyncio.sleep(0.02)
     await customer.bind()

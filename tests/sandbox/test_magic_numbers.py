@@ -98,7 +98,7 @@ async def test_a_message_to_a_magic_number_meets_its_fate(name: str, operator: A
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(answer), 0.3)
             continue
-        response = await asyncio.wait_for(answer, 5)
+        response = await asyncio.wait_for(answer, 20)
         if expected == "drop":
             assert response is None, "the connection was to be lost"
             await customer.bind()

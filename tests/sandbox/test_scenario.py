@@ -250,7 +250,7 @@ async def test_events_throttle_and_refuse_binds(operator: Any, customer: Any):
 
 async def back(customer: Any) -> None:
     """Binds as soon as the operator is there again."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             try:
                 await customer.bind()

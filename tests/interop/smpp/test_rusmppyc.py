@@ -24,7 +24,7 @@ async def bound(pair: Pair, kind: str, password: str = "secret", ping_ms: int | 
 
 
 async def left(client: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await client.unbind()
         await client.closed()
 
@@ -82,7 +82,7 @@ async def test_it_reads_our_receipts(pair: Pair) -> None:
     fields = {"source_addr": "48600100200", "destination_addr": "Chappe", "esm_class": 4, "short_message": text}
     tlvs = receipt.receipt_tlvs("77", receipt.MessageState.DELIVERED, (3, 0))
     pair.customers["acme"].request(Pdu(commands.DELIVER_SM, fields=fields, tlvs=tlvs), "receipt")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         event = await anext(aiter(events))
     assert isinstance(event, rusmppyc.Event.Incoming)
     pdu: Any = event._0.pdu

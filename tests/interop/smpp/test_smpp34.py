@@ -20,7 +20,7 @@ UDH_TEXT = b"\x05\x00\x03\x2a\x02\x01" + b"first part"
 async def bound(pair: Pair, kind: str, password: str = "secret", timeout_ms: int = 3000) -> tuple[Any, Any]:
     server = pair.server or await pair.serve()
     client = smpp34.Client("127.0.0.1", server.port, "acme", password, bind_type=kind, connect_timeout_ms=timeout_ms)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return client, await client.connect()
 
 
@@ -32,7 +32,7 @@ async def test_it_binds_in_every_mode_and_leaves(pair: Pair, kind: str, name: st
     client, smsc = await bound(pair, kind)
     await until(lambda: pair.customers["acme"].bound)
     assert pair.customers["acme"].bind_type == name
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await smsc.unbind()
         await client.stop()
     await until(lambda: pair.ears["acme"].lost)
@@ -55,7 +55,7 @@ async def test_its_messages_arrive_as_it_sent_them(pair: Pair) -> None:
     client, smsc = await bound(pair, "TRX")
     number = {"source_addr": "Chappe", "source_addr_ton": 5, "dest_addr_ton": 1, "dest_addr_npi": 1}
     tlvs = [smpp34.Tlv(0x1400, b"pe"), smpp34.Tlv(tlv.MESSAGE_PAYLOAD, b"x" * 300)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         ucs2 = await smsc.submit_sm("48600100200", "zażółć".encode("utf-16-be"), data_coding=8, **number)
         udh = await smsc.submit_sm(
             "48600100200", UDH_TEXT, esm_class=0x40, validity_period="000000001000000R", **number
@@ -77,7 +77,7 @@ async def test_its_messages_arrive_as_it_sent_them(pair: Pair) -> None:
 
 async def test_a_hundred_at_once_are_answered(pair: Pair) -> None:
     client, smsc = await bound(pair, "TRX")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         answers = await asyncio.gather(*(smsc.submit_sm("48600100200", str(n).encode()) for n in range(100)))
     assert all(answer.is_success for answer in answers)
     assert len({answer.message_id for answer in answers}) == 100
@@ -91,7 +91,7 @@ async def test_it_reads_our_receipts(pair: Pair) -> None:
     fields = {"source_addr": "48600100200", "destination_addr": "Chappe", "esm_class": 4, "short_message": text}
     tlvs = receipt.receipt_tlvs("77", receipt.MessageState.UNDELIVERABLE, (3, 11))
     pair.customers["acme"].request(Pdu(commands.DELIVER_SM, fields=fields, tlvs=tlvs), "receipt")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         event = await smsc.next()
     assert (event.source_addr, event.esm_class, event.short_message) == ("48600100200", 4, text)
     assert [(item.tag, item.value) for item in event.tlvs] == tlvs
@@ -194,7 +194,7 @@ async def test_we_read_its_receipts_and_answer_them(foreign: ForeignServer) -> N
     conn = await connect("127.0.0.1", foreign.port, Bind("transceiver", "acme", "secret"), mine, SessionSettings())
     await until(lambda: foreign.sessions)
     tlvs = [smpp34.Tlv(tlv.RECEIPTED_MESSAGE_ID, b"id-1\0"), smpp34.Tlv(tlv.MESSAGE_STATE, b"\x02")]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         answer = await foreign.sessions[0].deliver_sm(
             "Chappe", b"id:id-1 stat:DELIVRD err:000", source_addr="48600100200", esm_class=4, tlvs=tlvs
         )
