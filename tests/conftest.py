@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,7 @@ from hypothesis import settings
 from chappe.storage import migrate
 from tests.support.furnished import Furnished
 from tests.support.postgres import Postgres, apart, start_postgres
+from tests.support.workers import Sharing
 
 # A busy machine is no failure, and the same code passes twice; `--hypothesis-profile explore` looks further.
 settings.register_profile("explore", deadline=None)
@@ -20,23 +22,10 @@ settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile("gate")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker (`--dist loadgroup`) runs all tests that share what a module or package has made for them."""
-    for item in items:
-        if isinstance(item, pytest.Function) and (places := _shared_by(item)):
-            item.add_marker(pytest.mark.xdist_group(" ".join(places)))
-
-
-def _shared_by(item: pytest.Function) -> list[str]:
-    """The files and folders whose fixtures it shares, each with its parameters."""
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    places: dict[str, set[str]] = {}
-    for name, fixtures in item._fixtureinfo.name2fixturedefs.items():
-        for fixture in fixtures:
-            if fixture.scope in ("module", "package") and fixture.baseid:  # plugins' have none
-                places.setdefault(fixture.baseid, set()).update([str(params[name])] if name in params else [])
-    return [f"{place}{sorted(values) or ''}" for place, values in sorted(places.items())]
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    """Only asked where there are several workers (`make test`)."""
+    return Sharing(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -115,7 +115,17 @@ class Audit:
             for public in self.promises.by_smpp
             if states.get(number_of(public)) in LEAST_FINAL and not receipts[public]
         ]
+        silent = [f"{one} ({await self._deliveries(one.split()[0])})" for one in silent[:3]] + silent[3:]
         return _tell("final, but no webhook", silent) + _tell("final, but no receipt by SMPP", untold)
+
+    async def _deliveries(self, public: str) -> str:
+        """What became of the webhooks of a message."""
+        columns = "d.type, d.state, d.tries, d.due_at, d.owner, d.lease_until, a.at, a.status, a.error"
+        rows = await self.world.rows(
+            f"select {columns} from webhook_deliveries d left join webhook_attempts a on a.delivery_id = d.id "
+            f"where d.body like '%{public}%' order by d.id, a.number"
+        )
+        return "; ".join(map(str, rows)) or "no row"
 
     async def _lost_replies(self) -> list[str]:
         stored = {row[0] for row in await self.world.rows("select text from inbound where account_id <> 0")}

@@ -69,11 +69,15 @@ def running(make_sqlite: Callable[[Path], str], tmp_path_factory: pytest.TempPat
     running.stop()
 
 
-schema = schemathesis.openapi.from_dict(DOCUMENT)
-schema.config.generation.update(database="none")
+@pytest.fixture
+def schema() -> Any:
+    schema = schemathesis.openapi.from_dict(DOCUMENT)
+    schema.config.generation.update(database="none")
+    return schema
 
 
-@schema.parametrize()
+# by a fixture: when tests are collected, requests to all operations would take half of the time
+@schemathesis.pytest.from_fixture("schema").parametrize()
 @settings(
     max_examples=4,
     derandomize=True,
