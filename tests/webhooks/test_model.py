@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from chappe.events import MessageUpdated
 from chappe.webhooks import payload
-from chappe.webhooks.lane import LONGEST_PAUSE_S, MOST_IN_HAND, PATIENCE, WIDTH, Lane, Pending
+from chappe.webhooks.lane import LONGEST_PAUSE_S, MOST_IN_HAND, PATIENCE, WIDTH, Lane
 from chappe.webhooks.model import (
     EXCERPT,
     KEEP_MS,
     TYPE_OF_STATE,
     Health,
+    Pending,
     State,
     callback_target,
     excerpt,

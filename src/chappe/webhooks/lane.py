@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from chappe.webhooks.model import Pending
 
 if TYPE_CHECKING:
     from chappe.outgoing import Target
@@ -21,22 +21,6 @@ MOST_IN_HAND = 2_000
 PATIENCE = 3  # failures in a row before the first pause
 LONGEST_PAUSE_S = 30.0
 LONGEST_ASKED_PAUSE_S = 3_600.0  # by Retry-After
-
-
-class Pending(Struct, eq=False, gc=False):
-    """A delivery that is to be posted. `url` is set for a callback only; `held_at`: leased by us, monotonic seconds."""
-
-    id: int
-    account_id: int
-    endpoint_id: int
-    target: int
-    event_id: int
-    type: str
-    url: str | None
-    body: str
-    created_at: int
-    tries: int = 0
-    held_at: float = 0.0
 
 
 @dataclass(slots=True, eq=False)

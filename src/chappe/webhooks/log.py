@@ -12,8 +12,7 @@ from chappe.errors import Refused
 from chappe.storage import Op, core
 from chappe.webhooks import store
 from chappe.webhooks.book import book
-from chappe.webhooks.lane import Pending
-from chappe.webhooks.model import REPLAY, Attempt, Delivery, Origin, State
+from chappe.webhooks.model import REPLAY, Attempt, Delivery, Origin, Pending, State
 from chappe.webhooks.on import row
 from chappe.webhooks.verbs import found_endpoint
 

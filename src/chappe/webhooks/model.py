@@ -200,3 +200,19 @@ def callback_target(account_id: int, url: str) -> int:
 def excerpt(body: bytes) -> str:
     """The beginning of an answer as text that every store can hold."""
     return body[:EXCERPT].decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+class Pending(Struct, eq=False, gc=False):
+    """A delivery that is to be posted. `url` is set for a callback only; `held_at`: leased by us, monotonic seconds."""
+
+    id: int
+    account_id: int
+    endpoint_id: int
+    target: int
+    event_id: int
+    type: str
+    url: str | None
+    body: str
+    created_at: int
+    tries: int = 0
+    held_at: float = 0.0

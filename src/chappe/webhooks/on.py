@@ -14,7 +14,6 @@ from chappe.events import Effects, EndpointPaused, Event, InboundReceived, Messa
 from chappe.storage import Op
 from chappe.webhooks import payload, store
 from chappe.webhooks.book import Book, book
-from chappe.webhooks.lane import Pending
 from chappe.webhooks.model import (
     ENDPOINT_PAUSED,
     RECEIVED,
@@ -22,6 +21,7 @@ from chappe.webhooks.model import (
     Endpoint,
     EventType,
     Origin,
+    Pending,
     State,
     callback_target,
 )

@@ -14,8 +14,7 @@ from chappe.storage import Op, Unavailable
 from chappe.webhooks import store
 from chappe.webhooks.book import book
 from chappe.webhooks.jobs import pausing
-from chappe.webhooks.lane import Pending
-from chappe.webhooks.model import State, Verdict, judge
+from chappe.webhooks.model import Pending, State, Verdict, judge
 from chappe.webhooks.post import Posted
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from chappe.outgoing import Response, Unreachable
 from chappe.storage import StoreError
 from chappe.webhooks import jobs, store
 from chappe.webhooks.book import Book, Keys, book
-from chappe.webhooks.lane import Lane, Pending
-from chappe.webhooks.model import KEEP_MS
+from chappe.webhooks.lane import Lane
+from chappe.webhooks.model import KEEP_MS, Pending
 from chappe.webhooks.post import Posted, header_lines, posted
 from chappe.webhooks.recorder import Recorder
 

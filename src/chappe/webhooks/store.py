@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from chappe.accounts import Records
 from chappe.storage import insert_many, sql, update_many
 from chappe.storage.schema import Id, Int, Json, Millis, Small, Text, key, metadata, optional, partial_index, required
-from chappe.webhooks.lane import Pending
-from chappe.webhooks.model import CallbackSecret, Delivery, Endpoint, Origin, State
+from chappe.webhooks.model import CallbackSecret, Delivery, Endpoint, Origin, Pending, State
 
 ROOM = "webhooks"
 
