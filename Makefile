@@ -25,7 +25,7 @@ demo: install ## install, then send real messages through a sandbox operator and
 	$(BIN)/chappe demo $(ARGS)
 
 test: install-dev ## run every test but the long ones; ARGS="-k receipt" narrows, WORKERS=0 takes one process
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --max-worker-restart 0 $(ARGS)
 
 check: install-dev ## format, lint, types, import contracts, lock files
 	$(BIN)/python tools/lock.py check

@@ -1,4 +1,5 @@
-"""Copies of the configuration tables in memory, which follow the tables within half a second on every node.
+"""Copies of the configuration tables in memory. They follow the tables at once on a node that is told of a change, and
+within half a second on every other.
 
 Whoever is about to turn somebody away for what the copy does not hold asks for `latest` first: a key works as soon as
 it is made, whichever process made it.
@@ -28,6 +29,7 @@ _BUMP = sql(
     "insert into config_versions (name, version) values (:name, 1) "
     "on conflict (name) do update set version = config_versions.version + 1"
 )
+TOPIC = "settings"  # that units which bump a version should wake
 WATCH_EVERY_S = 0.5
 LOOK_EVERY_S = 0.05  # however many ask for the latest: a flood of wrong keys costs twenty small reads a second
 LOOK_PATIENCE_S = 1.0  # of those who ask, while the store is away
@@ -73,6 +75,7 @@ class Snapshots:
         self._all: dict[str, Snapshot[object]] = {}
         self._asked = asyncio.Event()
         self._looked = asyncio.Event()  # set by the next look that begins, once it has ended
+        store.listen(TOPIC, self._asked.set)
 
     async def add(self, snapshot: Snapshot[T]) -> Snapshot[T]:
         self._all[snapshot.name] = snapshot  # type: ignore[assignment]

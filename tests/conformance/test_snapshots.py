@@ -14,6 +14,7 @@ from chappe.snapshots import LOOK_EVERY_S, Snapshot, Snapshots, bump
 from chappe.storage import Store
 from tests.conformance.conftest import Node
 from tests.conformance.tables import ADD_NUMBERS, numbers
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +122,13 @@ async def test_who_asks_while_the_store_does_not_answer_waits_a_second_at_most(
     await add(rt, 1)
     await rt.snapshots.latest()
     assert snapshot.value == [1]
+
+
+async def test_a_node_that_is_told_of_a_change_needs_no_watch(open_node: Node) -> None:
+    here = await open_node()
+    if here.store.engine == "sqlite":
+        pytest.skip("another process hears nothing of it: it watches")
+    there = await open_node()
+    snapshot = await known(here)
+    await there.store.write(ADD_NUMBERS([(7, 0)]), bump("numbers"), wake=(snapshots.TOPIC,))
+    await eventually(lambda: snapshot.value == [7])

@@ -12,7 +12,7 @@ from chappe.accounts.records import Record, Records
 from chappe.accounts.store import AUDIT
 from chappe.errors import Refused
 from chappe.secrets import HIDDEN, redact
-from chappe.snapshots import bump
+from chappe.snapshots import TOPIC, bump
 from chappe.storage import Conflict, Op
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Change:
         ops += [records.insert(rows) for records, rows in self._created.items()]
         ops.append(AUDIT(self._audit, expect=len(self._audit)))
         try:
-            await self._rt.store.write(*ops)
+            await self._rt.store.write(*ops, wake=(TOPIC,))
         except Conflict:
             raise Refused("conflict") from None
         for room in rooms:
