@@ -84,7 +84,9 @@ Days = Annotated[int, Meta(ge=1, le=3650)]
 
 class Retention(Section):
     text_days: Annotated[Days, _help("days that the text of a message is kept")] = 90
-    message_days: Annotated[Days, _help("days that a message and its history are kept")] = 400
+    message_days: Annotated[
+        Days, _help("days that a message and its history are kept; on PostgreSQL up to a month more: months go whole")
+    ] = 400
     delivery_log_days: Annotated[Days, _help("days that the webhook delivery log is kept")] = 30
 
 
