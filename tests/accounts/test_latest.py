@@ -24,6 +24,7 @@ PEER = "192.0.2.7"
 def nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is seen was asked for."""
     monkeypatch.setattr(snapshots, "WATCH_EVERY_S", 60.0)
+    monkeypatch.setattr("chappe.accounts.change.TOPIC", "nobody listens")
 
 
 @pytest.fixture
@@ -38,6 +39,16 @@ async def test_a_key_is_known_at_once(rt: Runtime, node: Runtime, acme: Account)
     _, secret = await create_key(node, "test", acme.id, name="backend")
     assert directory(rt).by_key_hash(hash_key(secret)) is None
     assert (await accounts.latest(rt)).by_key_hash(hash_key(secret)) is not None
+
+
+async def test_a_change_tells_the_other_nodes(
+    rt: Runtime, node: Runtime, acme: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if rt.store.engine == "sqlite":
+        pytest.skip("another process hears nothing of it: it watches")
+    monkeypatch.setattr("chappe.accounts.change.TOPIC", snapshots.TOPIC)
+    _, secret = await create_key(node, "test", acme.id, name="backend")
+    await eventually(lambda: directory(rt).by_key_hash(hash_key(secret)) is not None)
 
 
 async def test_a_login_and_a_new_password_bind_at_once(rt: Runtime, node: Runtime, acme: Account) -> None:

@@ -119,6 +119,18 @@ async def test_a_reaction_may_act_in_the_unit_that_tells(open_node: Node) -> Non
     assert (await notes(rt.store), done) == (["mine", "at once 1"], ["after", "undo"])
 
 
+async def test_what_fails_after_the_commit_is_no_failed_commit(open_node: Node) -> None:
+    rt = await open_node()
+
+    def broken() -> None:
+        raise RuntimeError("after the commit")
+
+    rt.events.on(EndpointPaused, "note", note, at_once=acting(lambda _numbers: Effects(after=broken)))
+    await rt.events.start(rt)
+    assert await rt.events.write(NOTE([(rt.ids.next(), "mine")]), tell=[paused(1)]) == [1]
+    assert await notes(rt.store) == ["mine"]
+
+
 async def test_what_a_reaction_cannot_do_at_once_comes_to_it_by_the_outbox(open_node: Node) -> None:
     rt = await open_node()
 

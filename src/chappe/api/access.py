@@ -50,10 +50,7 @@ class Gate:
 
     async def caller(self, authorization: bytes) -> Caller:
         """Raises Refused: unauthenticated, key_revoked, account_suspended. Malformed and unknown keys read the same."""
-        kind, _, token = authorization.partition(b" ")
-        if kind.lower() != b"bearer":
-            raise Refused("unauthenticated")
-        key_hash = hash_key(token.strip().decode("latin-1"))
+        key_hash = _hash(authorization)
         directory = accounts.directory(self._rt)
         try:
             return _admit(directory, key_hash)
@@ -65,12 +62,10 @@ class Gate:
 
     def known(self, authorization: bytes) -> Caller | None:
         """The caller of a key that is in order, by what is in memory; None for any other."""
-        kind, _, token = authorization.partition(b" ")
-        found = accounts.directory(self._rt).by_key_hash(hash_key(token.strip().decode("latin-1")))
-        if kind.lower() != b"bearer" or found is None:
+        try:
+            return _admit(accounts.directory(self._rt), _hash(authorization))
+        except Refused:
             return None
-        account, key = found
-        return Caller(account, key) if key.revoked_at is None and account.active else None
 
     def spend(self, account: Account, messages: int) -> None:
         """Count messages against the account's rate; raises Refused rate_limited."""
@@ -85,6 +80,13 @@ class Gate:
         wait = bucket.take(messages, self._monotonic())
         if wait > 0:
             raise Refused("rate_limited", f"The account may send {rate:g} messages a second.", retry_after=wait)
+
+
+def _hash(authorization: bytes) -> str:
+    kind, _, token = authorization.partition(b" ")
+    if kind.lower() != b"bearer":
+        raise Refused("unauthenticated")
+    return hash_key(token.strip().decode("latin-1"))
 
 
 def _admit(directory: Directory, key_hash: str) -> Caller:

@@ -86,24 +86,22 @@ class NodeList(Struct, frozen=True):
     data: list[NodeOut]
 
 
+def node_out(node: nodes.NodeInfo) -> NodeOut:
+    return NodeOut(
+        name=node.name,
+        number=node.number,
+        roles=list(node.roles),
+        version=node.version,
+        started_at=rfc(node.started_at),
+        lease_left_ms=node.lease_left_ms,
+        stats=node.stats,
+    )
+
+
 @resource.get("/v1/nodes")
 async def nodes_(call: Call) -> NodeList:
     """List the nodes of this installation."""
-    return NodeList(
-        [
-            NodeOut(
-                name=node.name,
-                number=node.number,
-                roles=list(node.roles),
-                version=node.version,
-                started_at=rfc(node.started_at),
-                lease_left_ms=node.lease_left_ms,
-                stats=node.stats,
-            )
-            for node in await nodes.listing(call.rt.store)
-            if node.roles
-        ]
-    )
+    return NodeList([node_out(node) for node in await nodes.listing(call.rt.store) if node.roles])
 
 
 @resource.get("/v1/unrouted", errors=("invalid_cursor",))

@@ -11,7 +11,7 @@ from chappe.api.alarms import Kind, alarms
 from chappe.api.facts import Backlog, Facts
 from chappe.api.house import Call
 from chappe.api.operations import Resource
-from chappe.api.operator import NodeOut
+from chappe.api.operator import NodeOut, node_out
 from chappe.api.shapes import Time, rfc
 from chappe.nodes import NodeInfo
 from chappe.storage.health import StoreHealth
@@ -101,7 +101,7 @@ async def overview(call: Call) -> Overview:
         at=rfc(call.rt.clock.now()),
         alarms=[AlarmOut(kind=a.kind, about=a.about, message=a.words, action=a.action) for a in found],
         rates=Rates(**{name: round(sum(_rate(node, name) for node in nodes), 1) for name in _RATES}),
-        nodes=[_node(node) for node in nodes],
+        nodes=[node_out(node) for node in nodes],
         lanes=await _lanes(facts),
         connectors=_links(call),
         reactions=[
@@ -119,18 +119,6 @@ async def overview(call: Call) -> Overview:
 
 def _rate(node: NodeInfo, name: str) -> float:
     return 0.0 if node.late else float(node.stats.get(name, 0.0))
-
-
-def _node(node: NodeInfo) -> NodeOut:
-    return NodeOut(
-        name=node.name,
-        number=node.number,
-        roles=list(node.roles),
-        version=node.version,
-        started_at=rfc(node.started_at),
-        lease_left_ms=node.lease_left_ms,
-        stats=node.stats,
-    )
 
 
 async def _lanes(facts: Facts) -> list[LaneOut]:

@@ -148,12 +148,10 @@ class Events:
             results = await self._store.write(*ops, *caused, wake=topics)
         except BaseException:
             for effect in effects:
-                if effect.undo is not None:
-                    effect.undo()
+                _follow_up(effect.undo)
             raise
         for effect in effects:
-            if effect.after is not None:
-                effect.after()
+            _follow_up(effect.after)
         return results[: len(ops)]
 
     def emit(self, events: Sequence[Event]) -> list[Op]:
@@ -274,6 +272,16 @@ def kind_of(event: type[Event]) -> str:
     tag = event.__struct_config__.tag
     assert isinstance(tag, str)
     return tag
+
+
+def _follow_up(step: Callable[[], None] | None) -> None:
+    """Its failure must not look like one of the commit: what is in the store is found there, when its lease ends."""
+    if step is None:
+        return
+    try:
+        step()
+    except Exception:
+        _log.exception("a reaction failed after its unit")
 
 
 def own_stream(event: type[Event], reaction: str) -> str:

@@ -51,8 +51,8 @@ def notify_at_once(courier: Courier, rt: Runtime, events: list[MessageUpdated]) 
     rows: list[tuple[Any, ...]] = []
     fresh: list[Fresh] = []
     waiting: set[int] = set()
-    for event in events:
-        news = receipt_news(event)
+    told = [(event, receipt_news(event)) for event in events]  # what may fail comes before room is promised
+    for event, news in told:
         login_id = event.login_id
         assert login_id is not None
         owner = courier.reserve(login_id)
