@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from chappe.cli.doctor import machine
 from chappe.cli.doctor.database import skew
 from chappe.cli.doctor.running import metrics_findings
 from tests.support.processes import Process
@@ -49,6 +50,7 @@ def test_a_running_demo_is_well(command: Command, demo: Process, data: Path) -> 
     done = command("doctor", "--config", str(data / "chappe.toml"))
     assert done.code == 0, done
     told = findings(done)
+    assert told.pop("interpreter") in ("ok", "warn")  # whoever runs the tests chose it
     assert set(told.values()) == {"ok"}, done.stdout
     for subject in ("settings", "secret key", "clock", "open files", "disk", "durability", "schema", "link sandbox"):
         assert subject in told, subject
@@ -93,6 +95,13 @@ def test_a_secret_key_that_others_can_read_fails(command: Command, tmp_path: Pat
     done = command("doctor", **environment(tmp_path))
     assert done.code == 1 and findings(done)["secret key"] == "fail"
     assert f"chmod 600 {tmp_path / 'secret.key'}" in done.stdout
+
+
+def test_a_slow_interpreter_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.base_prefix", "/home/me/.pyenv/versions/3.13.0")
+    for arguments, verdict in (("'--enable-shared'", "warn"), ("'--enable-optimizations'", "ok")):
+        monkeypatch.setattr("sysconfig.get_config_var", lambda name, told=arguments: told)
+        assert machine.interpreter().verdict == verdict
 
 
 def test_a_port_that_another_program_has_fails(command: Command, tmp_path: Path) -> None:

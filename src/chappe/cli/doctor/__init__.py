@@ -50,6 +50,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     yield machine.clock()
     yield machine.files()
+    yield machine.interpreter()
     async for finding in database.look(settings):
         yield finding
     async for finding in running.look(settings):
