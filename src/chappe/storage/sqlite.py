@@ -268,19 +268,23 @@ def _refusal(error: Exception) -> StoreError:
     return Invalid(f"{type(error).__name__}: {error}")
 
 
-_STEPS = (64, 16, 4, 1)  # rows at once: few statements to keep prepared
+_STEP = 64  # rows at once, at most
 
 
 def _execute_many(db: sqlite3.Connection, statement: Statement, rows: Rows) -> int:
-    """In few steps: each runs without the interpreter's lock, and the busy loop is late to give that back."""
-    touched = at = 0
-    for size in _STEPS:
-        while len(rows) - at >= size:
-            values = tuple(chain.from_iterable(rows[at : at + size]))
-            if len(values) != size * len(statement.columns):
-                raise Invalid(f"{statement.name}: a row has not {len(statement.columns)} values")
-            touched += db.execute(statement.sqlite_rows(size), values).rowcount
-            at += size
+    """In few steps: each gives the interpreter's lock away, and the busy loop is late to give it back. The last is
+    filled up with nulls to a power of two, so that few statements are kept prepared."""
+    width = len(statement.columns)
+    touched = 0
+    for at in range(0, len(rows), _STEP):
+        some = rows[at : at + _STEP]
+        size = 1 << (len(some) - 1).bit_length()
+        values = tuple(chain.from_iterable(some))
+        if len(values) != len(some) * width or any(row[0] is None for row in some):
+            raise Invalid(f"{statement.name}: a row has not {width} values, of which the first is not null")
+        if size > len(some):
+            values += (None,) * (width * (size - len(some)))
+        touched += db.execute(statement.sqlite_rows(size), values).rowcount
     return touched
 
 

@@ -44,7 +44,7 @@ _encode_json = msgspec.json.Encoder().encode
 class Statement:
     """One statement in both dialects. `columns` orders the values of a row (`many`) or the named parameters.
 
-    `sqlite` of a `many` statement holds `_VALUES`, the place of any number of rows.
+    `sqlite` of a `many` statement holds `_VALUES`, the place of any number of rows. A row of nulls changes nothing.
     """
 
     name: str
@@ -103,7 +103,8 @@ def insert_many(
     into = f"into {table.name} ({', '.join([*names, *(column for column, _ in also)])})"
     conflict = " on conflict do nothing" if ignore else ""
     values = ", ".join(["u.*", *(expression for _, expression in also)])
-    lite = f"select {values} from {_rows_named(names)} where true" if also else f"values {_VALUES}"
+    assert not table.c[names[0]].nullable or table.c[names[0]].primary_key, f"{names[0]} tells a row from a filler"
+    lite = f"select {values} from {_rows_named(names)} where u.{names[0]} is not null"
     return Statement(
         name=f"insert {table.name}",
         sqlite=_meant(f"insert {into} {lite}{conflict}", "sqlite"),
