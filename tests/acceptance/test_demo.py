@@ -47,7 +47,7 @@ async def test_what_is_served_can_be_used_and_nothing_is_left_at_sigterm(tmp_pat
     await process.start()
     ready = process.ready
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    assert len(family) == 2  # Chappe, and the operator
+    assert len(family) == 3  # Chappe, what writes its store, and the operator
     headers = {"Authorization": f"Bearer {ready['api_key']}"}
     async with aiohttp.ClientSession(headers=headers) as session:
         body = {"to": "+33612345678", "from": "Chappe", "text": "Hello"}

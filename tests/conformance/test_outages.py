@@ -13,7 +13,9 @@ import pytest
 
 from chappe.storage import Store, Unavailable, migrate, open_store, sql
 from chappe.storage.postgres import PostgresStore
-from chappe.storage.sqlite import MAX_WAITING, SqliteStore, connect
+from chappe.storage.sqlite import SqliteStore
+from chappe.storage.writer import connect
+from chappe.storage.writing import MAX_WAITING
 from tests.conformance import tables
 from tests.conformance.tables import ADD, ADD_NUMBERS, numbers
 from tests.support.eventually import eventually
@@ -92,11 +94,12 @@ async def test_more_writes_than_may_wait_are_refused_at_once(lite: SqliteStore) 
 
 
 async def test_a_full_disk_refuses_new_rows_keeps_the_old_ones_and_takes_rows_again_later(lite: SqliteStore) -> None:
-    def limit(pages: int) -> None:  # the writer is idle: nothing has been handed to it
-        lite._writer.execute(f"pragma max_page_count = {pages}")
+    async def limit(pages: int) -> None:
+        await lite.write(sql(f"pragma max_page_count = {pages}")())
 
     await lite.write(ADD_NUMBERS([(1, 1)]))
-    limit(lite._writer.execute("pragma page_count").fetchone()[0] + 20)
+    [[pages]] = await lite.read(sql("select page_count from pragma_page_count")())
+    await limit(pages + 20)
     big = b"x" * 50_000
     written = [1]
     with pytest.raises(Unavailable, match="full"):
@@ -106,7 +109,7 @@ async def test_a_full_disk_refuses_new_rows_keeps_the_old_ones_and_takes_rows_ag
     assert [number for number, _ in await numbers(lite)] == written
     with pytest.raises(Unavailable, match="full"):
         await lite.write(ADD([(50, 50, None, None, None, None, big * 2)]))
-    limit(1_000_000)
+    await limit(1_000_000)
     await lite.write(ADD([(50, 50, None, None, None, None, big * 2)]))
     check = sqlite3.connect(lite.path)
     assert check.execute("pragma integrity_check").fetchone() == ("ok",)

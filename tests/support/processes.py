@@ -65,9 +65,9 @@ class Process:
 
     @property
     def rss(self) -> int:
-        """Octets of memory in use."""
-        size: int = psutil.Process(self.pid).memory_info().rss
-        return size
+        """Octets of memory in use, by the process and those below it."""
+        process = psutil.Process(self.pid)
+        return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
 
     async def start(self) -> None:
         """Start and wait until it is ready. Fails with its log."""
@@ -115,9 +115,11 @@ class Process:
         os.kill(self.pid, signal.SIGCONT)
 
     def limit_files(self, octets: int | None) -> None:
-        """No file of its may grow beyond that (RLIMIT_FSIZE); None lifts the limit. Linux only."""
+        """No file of the process or those below it may grow beyond that (RLIMIT_FSIZE); None lifts the limit. Linux
+        only."""
         soft = resource.RLIM_INFINITY if octets is None else octets
-        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
+        for one in (process := psutil.Process(self.pid), *process.children(recursive=True)):
+            resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
 
 
 def serve(folder: Path, env: Mapping[str, str]) -> Process:

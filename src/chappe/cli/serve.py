@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -33,8 +32,6 @@ def command(
     try:
         settings = load(config, os.environ, roles=roles)
         logs.configure(settings.log)
-        # the loop hands the interpreter to the store's writer thread sooner: a commit waits 3 ms instead of 8
-        sys.setswitchinterval(0.0005)
         uvloop.run(service.serve(settings, lambda ports: _tell(ready_file, ports)))
     except SettingsError as error:
         fail("\n".join(error.problems))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from chappe.storage.errors import StoreError
-from chappe.storage.sqlite import connect
+from chappe.storage.writer import connect
 
 PAGES = 2_000  # a step
 SYNC_BYTES = 32 << 20  # a commit may have to wait until so much of the copy is on disk, not for all of it

@@ -20,7 +20,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -29,13 +28,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from chappe.storage.errors import Conflict
+from chappe.storage.writer import VALUES
 
 Engine = Literal["sqlite", "postgres"]
 Row = tuple[Any, ...]
 Rows = Sequence[Sequence[Any]]
 Params = Mapping[str, Any]
 
-_VALUES = "/* rows */"
 _POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]
 _encode_json = msgspec.json.Encoder().encode
 
@@ -44,7 +43,7 @@ _encode_json = msgspec.json.Encoder().encode
 class Statement:
     """One statement in both dialects. `columns` orders the values of a row (`many`) or the named parameters.
 
-    `sqlite` of a `many` statement holds `_VALUES`, the place of any number of rows. A row of nulls changes nothing.
+    `sqlite` of a `many` statement holds `VALUES`, the place of any number of rows. A row of nulls changes nothing.
     """
 
     name: str
@@ -63,12 +62,6 @@ class Statement:
         if not self.lists:
             return dict(params)
         return {k: _encode_json(v).decode() if k in self.lists else v for k, v in params.items()}
-
-    @lru_cache(maxsize=1024)  # noqa: B019 - statements live as long as the process
-    def sqlite_rows(self, count: int) -> str:
-        """A `many` statement for so many rows at once."""
-        row = f"({', '.join('?' * len(self.columns))})"
-        return self.sqlite.replace(_VALUES, ", ".join([row] * count))
 
     def postgres_params(self, params: Rows | Params) -> list[Any]:
         if self.many:
@@ -141,7 +134,7 @@ def delete_many(table: sa.Table, key: Sequence[str], guard: str = "") -> Stateme
     where = " and ".join([f"t.{k} = u.{k}" for k in key] + ([f"({guard})"] if guard else []))
     keys = ", ".join(key)
     if len(names) == len(key):
-        found = f"values {_VALUES})" + (f" and ({guard})" if guard else "")
+        found = f"values {VALUES})" + (f" and ({guard})" if guard else "")
     else:  # SQLite's delete has no `from`
         mine = ", ".join(f"t.{k}" for k in key)
         found = f"select {mine} from {_rows_named(names)} join {table.name} as t on {where})"
@@ -250,7 +243,7 @@ def _given_rows(table: sa.Table, names: Sequence[str], key: Sequence[str]) -> st
 def _rows_named(names: Sequence[str]) -> str:
     """Given rows as a table `u` of SQLite."""
     columns = ", ".join(f"column{n} as {name}" for n, name in enumerate(names, 1))
-    return f"(select {columns} from (values {_VALUES})) as u"
+    return f"(select {columns} from (values {VALUES})) as u"
 
 
 def _pg_type(column: sa.Column[Any]) -> str:

@@ -22,7 +22,7 @@ from chappe.cli.doctor.machine import disk
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings
 from chappe.storage import StoreError, migrate, sqlite_path
-from chappe.storage.sqlite import connect
+from chappe.storage.writer import connect
 
 CONNECT_S: Final = 5.0
 SKEW_WARN_S: Final = 1.0
