@@ -39,9 +39,7 @@ class Writing:
         self._poke = poke
         self._loop = asyncio.get_running_loop()
         self._asked: deque[Asked] = deque()  # in the order of their answers
-        self._fresh: list[bytes] = []
-        self._unsent = b""
-        self._offering = False  # at the end of this turn of the loop
+        self._unsent = bytearray()  # what the socket had no room for
         self._closing = False
         self._wire: socket.socket | None = None
         self._start()
@@ -57,10 +55,10 @@ class Writing:
             self._restart()
         future: asyncio.Future[list[Any]] = self._loop.create_future()
         self._asked.append((future, wake))
-        self._fresh.append(frame)
-        if not self._offering:
-            self._offering = True
-            self._loop.call_soon(self._offer)
+        if self._unsent:
+            self._unsent += frame
+        else:  # at once: the writer begins while this turn of the loop goes on
+            self._send(frame)
         return future
 
     async def finish(self) -> None:
@@ -109,8 +107,7 @@ class Writing:
     def _lost(self) -> None:
         """The process has ended by itself or was killed: what it was asked may have happened."""
         self._hang_up()
-        self._fresh.clear()
-        self._unsent = b""
+        self._unsent.clear()
         code = self._process.wait()
         _log.error("storage.writer.ended", code=code, units=len(self._asked))
         while self._asked:
@@ -120,27 +117,26 @@ class Writing:
 
     # -- to and fro -------------------------------------------------------------------------------------------------
 
-    def _offer(self) -> None:
-        """Once for all that this turn of the loop writes."""
-        self._offering = False
-        data = b"".join((self._unsent, *self._fresh))
-        self._fresh.clear()
-        if self._wire is not None and data:
-            self._send(self._wire, data)
+    def _send(self, data: bytes) -> None:
+        if (sent := self._sent(data)) < len(data) and self._wire is not None:
+            self._unsent += data[sent:]
+            self._loop.add_writer(self._wire, self._send_rest)
 
-    def _send(self, wire: socket.socket, data: bytes) -> None:
-        was_full = bool(self._unsent)
+    def _send_rest(self) -> None:
+        del self._unsent[: self._sent(bytes(self._unsent[:_READ]))]
+        if not self._unsent and self._wire is not None:
+            self._loop.remove_writer(self._wire)
+
+    def _sent(self, data: bytes) -> int:
+        """How many octets the socket took."""
+        assert self._wire is not None
         try:
-            self._unsent = data[wire.send(data) :]
+            return self._wire.send(data)
         except BlockingIOError:
-            self._unsent = data
+            return 0
         except OSError:
             self._lost()
-            return
-        if self._unsent and not was_full:
-            self._loop.add_writer(wire, self._offer)
-        elif was_full and not self._unsent:
-            self._loop.remove_writer(wire)
+            return 0
 
     def _heard(self) -> None:
         assert self._wire is not None
