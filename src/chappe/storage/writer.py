@@ -33,7 +33,7 @@ MAX_GROUP = 256  # units in one commit
 STEP = 64  # rows at once, at most
 VALUES = "/* rows */"  # where a statement for many rows takes them
 LOG_PAGES = 16_000  # of 4 KiB, then the log is begun anew
-COPY_EVERY = 64  # commits
+COPY_EVERY = 256  # commits
 _READ = 1 << 20
 
 CONFLICT, INVALID, UNAVAILABLE, UNKNOWN = "conflict", "invalid", "unavailable", "unknown"
