@@ -9,7 +9,17 @@ import sys
 import pytest
 
 from chappe.storage import Conflict, Invalid, Store, Unavailable, open_store, sql
-from tests.conformance.tables import ADD_NUMBERS, COUNT, NUMBERS, SET_NUMBER, numbers
+from tests.conformance.tables import (
+    ADD_NUMBERS,
+    COUNT,
+    DELETE_LOW,
+    NOTE,
+    NUMBERS,
+    RAISE,
+    SET_NUMBER,
+    notes,
+    numbers,
+)
 from tests.support.eventually import eventually
 
 CLAIM = sql(
@@ -35,6 +45,31 @@ async def test_one_invalid_unit_among_fifty_fails_alone(store: Store) -> None:
     assert [type(outcome) for outcome in outcomes].count(list) == 49
     assert isinstance(outcomes[25], Invalid)
     assert await store.read(COUNT()) == [(49,)]
+
+
+async def test_a_unit_on_several_tables_tells_what_each_statement_touched(store: Store) -> None:
+    """Statements on tables of their own may travel together: nobody sees it."""
+    assert await store.write(ADD_NUMBERS([(n, n) for n in range(70)]), NOTE([(1, "a"), (2, "b")])) == [70, 2]
+    done = await store.write(
+        NOTE([(3, "c")]),
+        SET_NUMBER([(1, 10), (2, 20), (1000, 1)]),
+        NOTE([]),
+        NOTE([(4, "d")]),
+        DELETE_LOW([(2, 20), (3, 20)]),  # 2 has just been set
+        ADD_NUMBERS([(3, 33)]),  # and 3 was there
+    )
+    assert done == [1, 2, 0, 1, 1, 1]
+    assert (await numbers(store))[:5] == [(0, 0), (1, 10), (2, 20), (3, 33), (4, 4)]
+    assert await notes(store) == ["a", "b", "c", "d"]
+
+
+async def test_an_expectation_among_several_tables_undoes_them_all(store: Store) -> None:
+    await store.write(ADD_NUMBERS([(1, 1)]))
+    with pytest.raises(Conflict, match="1 rows instead of 2"):
+        await store.write(NOTE([(1, "a")]), SET_NUMBER([(1, 5), (2, 5)], expect=2))
+    with pytest.raises(Conflict, match="0 rows instead of 1"):
+        await store.write(NOTE([(1, "a")]), RAISE([(1, 5, 0)], expect=1))
+    assert await numbers(store) == [(1, 1)] and await notes(store) == []
 
 
 async def test_conditional_writes_at_the_same_time_succeed_once(store: Store) -> None:

@@ -53,6 +53,7 @@ class Statement:
     many: bool
     returns: bool
     lists: frozenset[str] = frozenset()
+    table: str = ""  # of a statement that reads and changes that one alone
 
     def __call__(self, params: Rows | Params | None = None, *, expect: int | None = None) -> Op:
         """Bind parameters; `expect` is the number of rows that must be touched, else the unit fails with Conflict."""
@@ -105,6 +106,7 @@ def insert_many(
         columns=names,
         many=True,
         returns=False,
+        table=table.name if _alone(*(expression for _, expression in also)) else "",
     )
 
 
@@ -125,6 +127,7 @@ def update_many(table: sa.Table, key: Sequence[str], to: Sequence[str | tuple[st
         columns=names,
         many=True,
         returns=False,
+        table=table.name if _alone(guard, *(expression for _, expression in sets)) else "",
     )
 
 
@@ -146,6 +149,7 @@ def delete_many(table: sa.Table, key: Sequence[str], guard: str = "") -> Stateme
         columns=names,
         many=True,
         returns=False,
+        table=table.name if _alone(guard) else "",
     )
 
 
@@ -248,6 +252,11 @@ def _rows_named(names: Sequence[str]) -> str:
 
 def _pg_type(column: sa.Column[Any]) -> str:
     return column.type.compile(dialect=_POSTGRES).lower()
+
+
+def _alone(*expressions: str) -> bool:
+    """Whether expressions ask no other table."""
+    return not any("select" in expression.lower() for expression in expressions)
 
 
 def _given(key: Sequence[str], sets: Sequence[tuple[str, str]], guard: str) -> tuple[str, ...]:
