@@ -80,7 +80,7 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = False) -> sqlite3
     db.execute("pragma synchronous = full")
     db.execute("pragma foreign_keys = off")
     db.execute("pragma temp_store = memory")
-    db.execute("pragma cache_size = -32000")
+    db.execute(f"pragma cache_size = -{8_000 if read_only else 32_000}")  # KiB; the system caches what is read
     db.execute(f"pragma wal_autocheckpoint = {LOG_PAGES}")
     if read_only:
         db.execute("pragma query_only = on")
