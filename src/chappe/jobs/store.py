@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from chappe.storage import insert_many, sql
+from chappe.storage.once import sql_once
 from chappe.storage.schema import Int, Json, Millis, Text, key, metadata, optional, required
 
 jobs = sa.Table(
@@ -36,11 +37,12 @@ schedules = sa.Table(
 ENQUEUE = insert_many(jobs, ("id", "kind", "payload", "due_at", "created_at"))
 
 # due times are the application's clock, leases the database's
-CLAIM = sql(
-    "with picked as (select id from jobs where due_at <= :now::bigint and lease_until <= db_now() "
-    "and kind in each(:kinds, text) order by due_at limit :limit::bigint skip_locked()) "
-    "update jobs set owner = :owner, lease_until = db_now() + :lease::bigint, tries = tries + 1 "
-    "where id in (select id from picked) returning id, kind, payload, tries"
+CLAIM = sql_once(
+    "update jobs set owner = :owner, lease_until = db_now() + :lease::bigint, tries = tries + 1 where id in once("
+    "select id from jobs where due_at <= :now::bigint and lease_until <= db_now() "
+    "and kind in each(:kinds, text) order by due_at limit :limit::bigint skip_locked())once "
+    "returning id, kind, payload, tries",
+    name="jobs claim",
 )
 RENEW = sql(
     "update jobs set lease_until = db_now() + :lease::bigint where id in each(:ids, bigint) and owner = :owner "

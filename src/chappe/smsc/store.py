@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from chappe.storage import delete_many, insert_many, sql, update_many
+from chappe.storage.once import sql_once
 from chappe.storage.schema import Id, Json, Millis, Small, Text, key, metadata, optional, required
 
 TOPIC = "smsc"
@@ -41,11 +42,11 @@ ADD = insert_many(
 
 _DUE = "login_id = :login_id and due_at <= :now::bigint and lease_until <= db_now()"
 ANY_DUE = sql(f"select 1 from smsc_deliveries where {_DUE} limit 1")
-CLAIM = sql(
-    f"""with picked as (
+CLAIM = sql_once(
+    f"""update smsc_deliveries set owner = :owner, lease_until = db_now() + :lease::bigint, tries = tries + 1
+    where id in once(
         select id from smsc_deliveries where {_DUE} order by due_at, id limit :limit::bigint skip_locked()
-    ) update smsc_deliveries set owner = :owner, lease_until = db_now() + :lease::bigint, tries = tries + 1
-    where id in (select id from picked) returning id, kind, data, tries""",
+    )once returning id, kind, data, tries""",
     name="smsc claim",
 )
 RENEW = sql(

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from chappe.accounts import Records
 from chappe.storage import insert_many, sql, update_many
+from chappe.storage.once import sql_once
 from chappe.storage.schema import Id, Int, Json, Millis, Small, Text, key, metadata, optional, partial_index, required
 from chappe.webhooks.model import CallbackSecret, Delivery, Endpoint, Origin, Pending, State
 
@@ -140,12 +141,11 @@ LOOK = sql(
     ) from waiting where target is not null limit :limit::bigint""",
     name="webhooks look",
 )
-CLAIM = sql(
-    f"""with picked as (
+CLAIM = sql_once(
+    f"""update webhook_deliveries set owner = :owner, lease_until = db_now() + :lease::bigint where id in once(
         select id from webhook_deliveries where target = :target::bigint and state = 0 and due_at <= :now::bigint
         and lease_until <= db_now() order by due_at limit :limit::bigint skip_locked()
-    ) update webhook_deliveries set owner = :owner, lease_until = db_now() + :lease::bigint
-    where id in (select id from picked) returning {_PENDING}""",
+    )once returning {_PENDING}""",
     name="webhooks claim",
 )
 RENEW = sql(
