@@ -33,11 +33,12 @@ PAGES = (
     "docs/how-to/install.md",
     "docs/how-to/connect-an-operator.md",
     "docs/how-to/customers-by-smpp.md",
+    "docs/how-to/watch.md",
     "docs/how-to/back-up-and-restore.md",
     "docs/how-to/run-on-postgresql.md",
     "docs/how-to/move-to-postgresql.md",
 )
-NOT_CODE = ("ini", "sql")
+NOT_CODE = ("ini", "sql", "yaml")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$(?:\n<!-- not run: (.+?) -->)?", re.MULTILINE | re.DOTALL)
 _MARK = "---- end of block ----"
 
