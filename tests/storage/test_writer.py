@@ -17,7 +17,7 @@ import pytest
 
 from chappe.storage import Invalid, Unavailable, migrate, sql
 from chappe.storage.sqlite import SqliteStore
-from chappe.storage.writer import STEP
+from chappe.storage.writer import STEP, Checkpoints, connect
 from tests.conformance import tables
 from tests.conformance.tables import ADD_NUMBERS, numbers
 from tests.support.eventually import eventually
@@ -156,3 +156,20 @@ async def test_closing_waits_for_what_was_taken_and_leaves_one_file(tmp_path: Pa
     assert [name for name in sorted(os.listdir(tmp_path)) if name.startswith("apart")] == ["apart.db"]
     with pytest.raises(Unavailable, match="closed"):
         await apart.write(ADD_NUMBERS([(1, 1)]))
+
+
+def test_the_log_stays_short_while_nothing_ever_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chappe.storage.writer.LOG_PAGES", 300)
+    monkeypatch.setattr("chappe.storage.writer.COPY_EVERY", 32)
+    path = tmp_path / "busy.db"
+    db, longest = connect(path), 0
+    db.execute("create table things (id integer primary key, octets blob)")
+    checkpoints = Checkpoints(db, str(path))
+    checkpoints.start()
+    for n in range(3000):  # five pages each
+        db.execute("insert into things values (?, randomblob(20000))", (n,))
+        checkpoints.committed()
+        longest = max(longest, (tmp_path / "busy.db-wal").stat().st_size // 4096)
+    checkpoints.end()
+    db.close()
+    assert 300 < longest < 3000, longest  # of 15,000 written

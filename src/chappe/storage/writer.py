@@ -32,8 +32,9 @@ from typing import Any
 MAX_GROUP = 256  # units in one commit
 STEP = 64  # rows at once, at most
 VALUES = "/* rows */"  # where a statement for many rows takes them
+COPY_EVERY = 256  # commits, or
+COPY_ROWS = 8_192  # changed rows
 LOG_PAGES = 16_000  # of 4 KiB, then the log is begun anew
-COPY_EVERY = 256  # commits
 _READ = 1 << 20
 
 CONFLICT, INVALID, UNAVAILABLE, UNKNOWN = "conflict", "invalid", "unavailable", "unknown"
@@ -81,7 +82,7 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = False) -> sqlite3
     db.execute("pragma foreign_keys = off")
     db.execute("pragma temp_store = memory")
     db.execute(f"pragma cache_size = -{8_000 if read_only else 32_000}")  # KiB; the system caches what is read
-    db.execute(f"pragma wal_autocheckpoint = {LOG_PAGES}")
+    db.execute(f"pragma wal_autocheckpoint = {8 * LOG_PAGES}")  # `Checkpoints` comes first
     if read_only:
         db.execute("pragma query_only = on")
     return db
@@ -245,17 +246,30 @@ def _for_rows(text: str, width: int, count: int) -> str:
 
 
 class Checkpoints(threading.Thread):
-    """Copies what the log holds into the database beside the writer, which only has to copy the rest once the log has
-    grown long, before it begins it anew."""
+    """Copies what the log holds into the database beside the writer. Once the log has grown long the writer only copies
+    the little that came meanwhile, and begins it anew."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, db: sqlite3.Connection, path: str) -> None:
         super().__init__(name="checkpoint", daemon=True)
+        self._db = db  # the writer's
         self._path = path
         self._due = threading.Event()
+        self._copying = threading.Lock()
+        self._long = False
         self._ending = False
+        self._commits = 0
+        self._changes = 0
 
-    def copy(self) -> None:
-        self._due.set()
+    def committed(self) -> None:
+        """The writer is between two commits."""
+        self._commits += 1
+        if self._long:
+            with self._copying, suppress(sqlite3.Error):
+                self._long = False
+                _copied(self._db)  # all of it: the next commit begins the log anew, unless somebody still reads it
+        if self._commits >= COPY_EVERY or self._db.total_changes > self._changes + COPY_ROWS:
+            self._commits, self._changes = 0, self._db.total_changes
+            self._due.set()
 
     def end(self) -> None:
         self._ending = True
@@ -266,9 +280,16 @@ class Checkpoints(threading.Thread):
         db = connect(self._path)
         while self._due.wait() and not self._ending:
             self._due.clear()
-            with suppress(sqlite3.Error):  # the writer will meet the same trouble, and say so
-                db.execute("pragma wal_checkpoint(passive)").fetchall()
+            with self._copying, suppress(sqlite3.Error):  # the writer will meet the same trouble, and say so
+                if _copied(db) > LOG_PAGES:
+                    self._long = _copied(db) > LOG_PAGES  # once more, so that the writer has little left to do
         db.close()
+
+
+def _copied(db: sqlite3.Connection) -> int:
+    """Copy what may be copied; the length of the log in pages."""
+    [(_, pages, _)] = db.execute("pragma wal_checkpoint(passive)").fetchall()
+    return int(pages)
 
 
 def main(path: str, fd: int) -> None:
@@ -277,15 +298,12 @@ def main(path: str, fd: int) -> None:
     wire = socket.socket(fileno=fd)
     db = connect(path)
     inbox = Inbox(wire)
-    writer, checkpoints = Writer(db, inbox), Checkpoints(path)
+    writer, checkpoints = Writer(db, inbox), Checkpoints(db, path)
     checkpoints.start()
-    commits = 0
     try:
         while True:
             wire.sendall(frame(writer.commit(inbox.group())))
-            commits += 1
-            if commits % COPY_EVERY == 0:
-                checkpoints.copy()
+            checkpoints.committed()
     except (Gone, ConnectionError):
         checkpoints.end()
         db.close()
