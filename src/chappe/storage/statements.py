@@ -6,7 +6,7 @@ of lists and administration.
 
 Portable SQL text may use:
   :name            a parameter (`:name::bigint` where PostgreSQL cannot infer its type)
-  each(:ids, bigint)  the elements of a list parameter, for `in each(:ids, bigint)`
+  in each(:ids, bigint), not in each(..)  the elements of a list parameter
   db_now()         the database's clock in milliseconds since the epoch
   skip_locked()    `for update skip locked` where several nodes claim at once
   oldest_running() the low-water mark of commits: rows whose `tx` is below it can no longer be overtaken
@@ -162,7 +162,12 @@ _STREAMS: dict[Engine, dict[str, str]] = {
         "through": r"(tx, position) <= (\2::bigint, \3::bigint)",
     },
 }
-_EACH = re.compile(r"each\(:(\w+),\s*(\w+)\)")
+_EACH = re.compile(r"(?P<no>not )?in each\(:(?P<list>\w+),\s*(?P<type>\w+)\)")
+# on PostgreSQL never a subselect: it would be joined, and by old statistics the whole history with it
+_EACH_OF: dict[Engine, tuple[str, str]] = {
+    "sqlite": (r"in (select value from json_each(:\g<list>))", r"not in (select value from json_each(:\g<list>))"),
+    "postgres": (r"= any(:\g<list>::\g<type>[])", r"<> all(:\g<list>::\g<type>[])"),
+}
 _PARAM = re.compile(r"(?<![:\w]):(\w+)(::\w+(?:\[\])?)?")
 _MACROS: dict[Engine, dict[str, str]] = {
     "sqlite": {
@@ -184,7 +189,7 @@ _MACROS: dict[Engine, dict[str, str]] = {
 def sql(text: str, *, name: str = "") -> Statement:
     """One statement with named parameters, in the portable SQL of this module."""
     order: list[str] = []
-    lists = frozenset(m[1] for m in _EACH.finditer(text))
+    lists = frozenset(m["list"] for m in _EACH.finditer(text))
 
     def number(match: re.Match[str]) -> str:
         if match[1] not in order:
@@ -192,8 +197,7 @@ def sql(text: str, *, name: str = "") -> Statement:
         return f"${order.index(match[1]) + 1}{match[2] or ''}"
 
     def dialect(engine: Engine) -> str:
-        each = r"(select value from json_each(:\1))" if engine == "sqlite" else r"(select unnest(:\1::\2[]))"
-        body = _EACH.sub(each, text)
+        body = _EACH.sub(lambda m: m.expand(_EACH_OF[engine][bool(m["no"])]), text)
         body = _meant(_STREAM.sub(lambda m: m.expand(_STREAMS[engine][m[1]]), body), engine)
         return _PARAM.sub(lambda m: f":{m[1]}", body) if engine == "sqlite" else _PARAM.sub(number, body)
 
