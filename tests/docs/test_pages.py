@@ -34,6 +34,7 @@ PAGES = (
     "docs/how-to/connect-an-operator.md",
     "docs/how-to/customers-by-smpp.md",
     "docs/how-to/watch.md",
+    "docs/how-to/look-up-numbers.md",
     "docs/how-to/back-up-and-restore.md",
     "docs/how-to/run-on-postgresql.md",
     "docs/how-to/move-to-postgresql.md",
