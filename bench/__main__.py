@@ -1,4 +1,5 @@
-"""`python -m bench [speed|history|lookups|soak|kannel] ...`: each has --help; without a word it is the speed table."""
+"""`python -m bench [speed|history|lookups|portability|soak|kannel] ...`: each has --help; without a word it is the
+speed table."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import sys
 
 from bench.kit import Failed
 
-COMMANDS = ("speed", "history", "lookups", "soak", "kannel")
+COMMANDS = ("speed", "history", "lookups", "portability", "soak", "kannel")
 
 
 def main() -> int:

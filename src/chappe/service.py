@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import IO
 
-from chappe import accounts, api, connectors, routing, senders, smsc, webhooks
+from chappe import accounts, api, connectors, lookups, routing, senders, smsc, webhooks
 from chappe.channels import open_link
 from chappe.messages import Pipeline, retention
 from chappe.runtime import Runtime, open_runtime
@@ -52,6 +52,8 @@ class Service:
         self._ending.push_async_callback(rt.close)
         for room in (accounts, connectors, routing, senders):
             await room.start(rt)
+        asked = await lookups.start(rt)
+        self._ending.push_async_callback(asked.close)
         rt.jobs.every("partitions", _DAY_S, _make_partitions)
         hooks = await webhooks.start(rt)
         api.start(rt)

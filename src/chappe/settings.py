@@ -88,11 +88,26 @@ class Retention(Section):
         Days, _help("days that a message and its history are kept; on PostgreSQL up to a month more: months go whole")
     ] = 400
     delivery_log_days: Annotated[Days, _help("days that the webhook delivery log is kept")] = 30
+    lookup_days: Annotated[Days, _help("days that what was looked up of a number is kept")] = 30
 
 
 class Webhooks(Section):
     allow_private: Annotated[bool, _help("let webhooks go to private and loopback addresses")] = False
     timeout_s: Annotated[int, Meta(ge=1, le=60), _help("seconds that a customer's endpoint may take to answer")] = 10
+
+
+class Senders(Section):
+    """How strictly the countries' rules about senders are taken."""
+
+    enforce_registration: Annotated[
+        Literal["off", "high", "medium"],
+        _help("refuse senders that a country wants registered and are not: by rules of high, also medium confidence"),
+    ] = "high"
+    lookalikes: Annotated[
+        Literal["refuse", "review"], _help("what becomes of a new sender that looks like a protected name")
+    ] = "refuse"
+    four_eyes: Annotated[bool, _help("who handed in a sender's registration may not approve it")] = False
+    expiry_warning_days: Annotated[Days, _help("days before its end that a registration's end is warned of")] = 30
 
 
 class Limits(Section):
@@ -131,6 +146,7 @@ class Settings(Struct, forbid_unknown_fields=True, kw_only=True):
     validity_s: Validity = field(default_factory=Validity)
     retention: Retention = field(default_factory=Retention)
     webhooks: Webhooks = field(default_factory=Webhooks)
+    senders: Senders = field(default_factory=Senders)
     limits: Limits = field(default_factory=Limits)
     alarms: Alarms = field(default_factory=Alarms)
 

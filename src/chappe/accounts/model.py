@@ -28,9 +28,10 @@ ACCOUNT_SCOPES = (
     "smpp",
     "keys",
     "audit",
+    "lookups",
 )
 # ... and across the installation: the operator's. `admin` includes every other scope.
-OPERATOR_SCOPES = ("accounts", "connectors", "routes", "admin")
+OPERATOR_SCOPES = ("accounts", "connectors", "routes", "lookup_sources", "admin")
 SCOPES = ACCOUNT_SCOPES + OPERATOR_SCOPES
 
 Scope = Literal[
@@ -41,9 +42,11 @@ Scope = Literal[
     "smpp",
     "keys",
     "audit",
+    "lookups",
     "accounts",
     "connectors",
     "routes",
+    "lookup_sources",
     "admin",
 ]
 DEFAULT_SCOPES: tuple[Scope, ...] = ("messages:send", "messages:read")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,11 +27,13 @@ _HEADERS_OF: dict[str, tuple[tuple[bytes, bytes], ...]] = {
 
 
 class Answer(NamedTuple):
-    """What goes out: `body` is JSON unless `headers` bring another content type."""
+    """What goes out: `body` is JSON unless `headers` bring another content type. With `chunks` these are the body, sent
+    as they come."""
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
+    chunks: AsyncIterator[bytes] | None = None
 
 
 class Detail(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 
 from chappe import ids
 from chappe.api import (
@@ -22,13 +23,19 @@ from chappe.api import (
     idempotency,
     inbound,
     keys,
+    lookup_sources,
+    lookups,
     messages,
     operator,
     overview,
     preview,
+    protected_senders,
     routes,
+    sender_pools,
+    sender_registrations,
     senders,
     smpp_logins,
+    ten_dlc,
     webhook_endpoints,
 )
 from chappe.api.access import Caller, Gate
@@ -55,14 +62,23 @@ RESOURCES: tuple[Resource, ...] = (
     inbound.resource,
     preview.resource,
     webhook_endpoints.resource,
+    lookups.resource,
     events.resource,
     senders.resource,
+    sender_pools.resource,
+    sender_pools.defaults,
+    sender_registrations.resource,
+    ten_dlc.resource,
     smpp_logins.resource,
     keys.resource,
     account.resource,
     account.operator,
     connectors.resource,
     routes.resource,
+    sender_registrations.staff,
+    ten_dlc.staff,
+    protected_senders.resource,
+    lookup_sources.resource,
     operator.resource,
     overview.resource,
     catalogue.resource,
@@ -176,7 +192,7 @@ class App:
     def _route(self, operation: Operation) -> HTTPRouteHandler:
         route = f"{operation.method} {operation.template}"
 
-        async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+        async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
             scope: Any = request.scope
             scope[_ROUTE] = route
             try:
@@ -194,7 +210,7 @@ class App:
     def _behind_hot(self, path: str, handler: Handler) -> HTTPRouteHandler:
         """The same address for whoever writes it otherwise, and for its 405."""
 
-        async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+        async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
             scope: Any = request.scope
             scope[_ROUTE] = path
             try:
@@ -204,7 +220,7 @@ class App:
 
         return HTTPRouteHandler(path, http_method=["POST"], status_code=200)(handle)
 
-    def _http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    def _http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
         scope: Any = request.scope
         code = _CODE_OF.get(error.status_code)
         if code is None and error.status_code < 500:
@@ -214,7 +230,7 @@ class App:
         allow = [(b"allow", value.encode()) for name, value in (error.headers or {}).items() if name.lower() == "allow"]
         return _response(out._replace(headers=(*out.headers, *allow)))
 
-    def _unexpected(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    def _unexpected(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         scope: Any = request.scope
         return _response(self._error(error, scope[_REQUEST_ID], scope))
 
@@ -250,7 +266,9 @@ def _only_reading(page: Callable[[Scope], Awaitable[Answer]]) -> Handler:
     return handle
 
 
-def _response(out: Answer) -> Response[bytes]:
+def _response(out: Answer) -> Response[Any]:
     headers = {name.decode(): value.decode() for name, value in out.headers}
     media_type = headers.pop("content-type", None)
+    if out.chunks is not None:
+        return Stream(out.chunks, status_code=out.status, headers=headers, media_type=media_type)
     return Response(content=out.body, status_code=out.status, headers=headers, media_type=media_type)

@@ -13,7 +13,7 @@ import msgspec
 
 from chappe.api import health, sending
 from chappe.api.answers import Error
-from chappe.api.operations import WHOSE, WORD, Operation, Resource
+from chappe.api.operations import WHOSE, WORDS, Operation, Resource
 from chappe.errors import ERRORS
 
 _REF = "#/components/schemas/{name}"
@@ -187,7 +187,8 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         media: dict[str, Any] = {"schema": schemas.of(operation.body)}
         if operation.example is not None:
             media["examples"] = {"usual": {"value": operation.example}}
-        made["requestBody"] = {"required": operation.body_required, "content": {"application/json": media}}
+        others = {kind: {"schema": {"type": "string"}} for kind in operation.reads}
+        made["requestBody"] = {"required": operation.body_required, "content": {"application/json": media, **others}}
     return made
 
 
@@ -195,8 +196,8 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]
     made: list[dict[str, Any]] = []
     for name, kind in operation.parameters:
         schema: dict[str, Any] = {"type": "string"}
-        if kind == WORD:
-            schema["pattern"] = "^[a-z0-9_]+$"
+        if kind in WORDS:
+            schema["pattern"] = WORDS[kind]
         else:
             schema |= {"pattern": f"^{kind}_{_ID}$", "examples": [f"{kind}_006h3r8k2w0g4"]}
         made.append({"name": name, "in": "path", "required": True, "description": "Of the object.", "schema": schema})
@@ -255,7 +256,9 @@ def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
 def _success(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     names = ("X-Request-Id", "Idempotent-Replay") if operation.method == "POST" else ("X-Request-Id",)
     made: dict[str, Any] = {"description": operation.summary + ": done.", "headers": _headers(*names)}
-    if operation.returns is str:
+    if operation.media:
+        made["content"] = {kind: {"schema": {"type": "string"}} for kind in operation.media}
+    elif operation.returns is str:
         made["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif alternatives(operation.returns):
         made["content"] = {"application/json": {"schema": schemas.of(operation.returns)}}

@@ -1,7 +1,8 @@
 """Operations: what a resource offers, written once and served, checked and documented from the same lines.
 
 A handler says by its parameters what it takes: `body` and `query` are Structs, the others stand in its path as
-`{name:kind}` and arrive as the number of a public id of that kind. What it returns is the answer; None is a 204.
+`{name:kind}` and arrive as the number of a public id of that kind. What it returns is the answer; None is a 204. With
+`reads` it takes bodies of other media types, too, made of their bytes; with `media` it answers an `Answer` of these.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 Handler = Callable[..., Awaitable[Any]]
 WHOSE = "account_id"  # the query parameter with which an operator acts for another account
-WORD = "word"
+WORDS = {
+    "word": "^[a-z0-9_]+$",
+    "country": "^[A-Za-z]{2}$",
+    "number": r"^\+?[0-9]{1,30}$",
+}  # what stands in a path as it is
 _PARAMETER = re.compile(r"\{(\w+):(\w+)\}")
 NO_CONTENT = Answer(204, b"", ())
 
@@ -58,6 +63,8 @@ class Operation:
     errors: tuple[str, ...] = ()
     tenant: bool = False
     decoder: msgspec.json.Decoder[Any] | None = None
+    reads: Mapping[str, Callable[[bytes], Any]] = field(default_factory=dict)
+    media: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
@@ -106,6 +113,8 @@ class Resource:
         tenant: bool | None = None,
         example: Mapping[str, Any] | None = None,
         errors: Sequence[str] = (),
+        reads: Mapping[str, Callable[[bytes], Any]] | None = None,
+        media: Sequence[str] = (),
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             hints = get_type_hints(handler, include_extras=True)
@@ -123,11 +132,13 @@ class Resource:
                 description=description.strip(),
                 body=body,
                 query=hints.get("query"),
-                returns=hints["return"],
+                returns=str if media else hints["return"],
                 example=example,
                 errors=tuple(errors),
                 tenant=self._tenant if tenant is None else tenant,
                 decoder=None if body is None else msgspec.json.Decoder(body),
+                reads=reads or {},
+                media=tuple(media),
             )
             self.operations.append(operation)
             return handler
@@ -148,24 +159,34 @@ async def serve(house: House, operation: Operation, request: Request[Any, Any, A
     caller.need(operation.scope)
     whose = _whose(house, operation, caller, query)
     call = Call(house, caller, whose, request_id)
-    body = b""
+    body, reader = b"", None
     if operation.method not in ("GET", "DELETE"):
         body = await request.body()
-        if body:
-            check_media_type(raw.get(b"content-type", b""))
+        content_type = raw.get(b"content-type", b"")
+        reader = operation.reads.get(content_type.partition(b";")[0].strip().lower().decode("latin-1"))
+        if body and reader is None:
+            check_media_type(content_type)
     paths = _numbers(operation, request)
     key = raw.get(b"idempotency-key") if operation.method == "POST" else None
     if key is None:
-        return await _run(operation, call, paths, query, body)
-    told = idempotency.Told.of(call, key, operation.method + request.scope["path"], body)
-    return await idempotency.once(house.rt, told, lambda: _run(operation, call, paths, query, body))
+        return await _run(operation, call, paths, query, body, reader)
+    address = operation.method + request.scope["path"]
+    if reader is not None:  # its options are in the query
+        address += "?" + request.scope["query_string"].decode("latin-1")
+    told = idempotency.Told.of(call, key, address, body)
+    return await idempotency.once(house.rt, told, lambda: _run(operation, call, paths, query, body, reader))
 
 
 _READ = frozenset((b"authorization", b"content-type", b"idempotency-key"))
 
 
 async def _run(
-    operation: Operation, about: Call | House, paths: dict[str, Any], query: dict[str, Any], body: bytes
+    operation: Operation,
+    about: Call | House,
+    paths: dict[str, Any],
+    query: dict[str, Any],
+    body: bytes,
+    reader: Callable[[bytes], Any] | None = None,
 ) -> Answer:
     arguments: dict[str, Any] = dict(paths)
     if operation.query is not None:
@@ -173,7 +194,9 @@ async def _run(
     elif query:
         name = next(iter(query))
         raise Refused("unknown_field", f"There is no parameter {name}.", param=name)
-    if operation.decoder is not None:
+    if reader is not None:
+        arguments["body"] = reader(body)
+    elif operation.decoder is not None:
         arguments["body"] = decode_body(operation.decoder, body or (b"" if operation.body_required else b"{}"))
     elif body.strip() not in (b"", b"{}"):
         raise Refused("unknown_field", "This address takes no body.")
@@ -203,7 +226,7 @@ def _numbers(operation: Operation, request: Request[Any, Any, Any]) -> dict[str,
     found: dict[str, Any] = {}
     for name, kind in operation.parameters:
         text = request.path_params[name]
-        found[name] = text if kind == WORD else ids.parse(kind, text)
+        found[name] = text if kind in WORDS else ids.parse(kind, text)
         if found[name] is None:
             raise Refused("not_found", param=name)
     return found

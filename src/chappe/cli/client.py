@@ -66,6 +66,24 @@ class Api:
     async def post(self, path: str, body: Any = None, **headers: str) -> Any:
         return await self._ask("POST", path, json=body, headers=headers)
 
+    async def upload(self, path: str, body: bytes, media_type: str, **query: Any) -> Any:
+        """POST what is no JSON; the answer is."""
+        pairs = [(name, str(value)) for name, value in query.items() if value is not None]
+        return await self._ask("POST", path, data=body, headers={"Content-Type": media_type}, params=pairs)
+
+    async def download(self, path: str, write: Callable[[bytes], object], **query: str) -> None:
+        """GET what may be long, piece by piece."""
+        assert self._session is not None
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
+        try:
+            async with self._session.get(self.url + path, params=query, timeout=patience) as response:
+                if response.status >= 400:
+                    raise _error(response.status, await response.text())
+                async for piece in response.content.iter_any():
+                    write(piece)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NotThere(str(error) or type(error).__name__) from error
+
     async def delete(self, path: str) -> Any:
         return await self._ask("DELETE", path)
 

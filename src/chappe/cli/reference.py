@@ -24,8 +24,9 @@ _CLI = f"""\
 {MADE}
 
 `chappe COMMAND --help` shows the same. Commands that look at the database take the settings file by `--config` or
-`CHAPPE_CONFIG`, and settings from the environment; see [settings](settings.md). `send` and `messages` talk to a running
-Chappe through its API. The exit status is 0, or 1 with a message on stderr; 2 is a command line that cannot be read.
+`CHAPPE_CONFIG`, and settings from the environment; see [settings](settings.md). `send`, `messages` and `lookups` talk
+to a running Chappe through its API. The exit status is 0, or 1 with a message on stderr; 2 is a command line that
+cannot be read.
 """
 
 _SETTINGS = f"""\

@@ -1,4 +1,5 @@
-"""Configuration as code: accounts, keys, SMPP logins, senders, connectors and routes in one TOML file.
+"""Configuration as code: accounts, keys, SMPP logins, senders, connectors, routes and lookup sources in one TOML
+file.
 
 `make_plan` reads a file whole, checks it against what is stored and tells the steps; `apply_plan` takes them in one
 unit; `export` writes the file of what is there. A further kind of thing is a `Section` in a file of its own and a line
@@ -11,17 +12,31 @@ from typing import TYPE_CHECKING
 
 from chappe.declared.document import Invalid, Problem
 from chappe.declared.export import export
+from chappe.declared.lookups import LookupSources
 from chappe.declared.people import Accounts, Keys, Logins
 from chappe.declared.plan import Plan, Step, apply_plan, make_plan
 from chappe.declared.secrets import SecretRef, Secrets
 from chappe.declared.section import Item, Key, Section, World
+from chappe.declared.senders import ProtectedSenders, SenderDefaults, SenderPools
 from chappe.declared.supply import Connectors, Routes, Senders
 from chappe.declared.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from chappe.runtime import Runtime
 
-SECTIONS: tuple[Section, ...] = (Accounts(), Connectors(), Keys(), Logins(), Senders(), Webhooks(), Routes())
+SECTIONS: tuple[Section, ...] = (
+    Accounts(),
+    Connectors(),
+    Keys(),
+    Logins(),
+    Senders(),
+    SenderPools(),
+    SenderDefaults(),
+    ProtectedSenders(),
+    Webhooks(),
+    Routes(),
+    LookupSources(),
+)
 """In the order in which they can refer to each other."""
 
 

@@ -186,7 +186,7 @@ class SenderForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     address: str
     countries: tuple[str, ...] = ()
-    status: Literal["active", "suspended"] = "active"
+    status: Literal["active", "suspended", "review"] = "active"
     inbound: bool = False
     connectors: tuple[str, ...] = ()
 
@@ -213,19 +213,26 @@ class Senders(Section):
         receiving = [
             world.named("connectors", name, f"connectors[{index}]").id for index, name in enumerate(form.connectors)
         ]
-        return new_sender(
-            id=world.rt.ids.next() if before is None else before.id,
-            account_id=world.account(item.key).id,
-            address=form.address,
-            countries=form.countries,
-            status=form.status,
-            inbound=form.inbound,
-            connector_ids=tuple(receiving),
-            created_at=world.rt.clock.now() if before is None else before.created_at,
-        )
+        fields: dict[str, Any] = {
+            "address": form.address,
+            "countries": form.countries,
+            "status": form.status,
+            "inbound": form.inbound,
+            "connector_ids": tuple(receiving),
+        }
+        if before is not None:  # what the file does not say of it stays
+            return checked(msgspec.structs.replace(before, **fields))
+        account_id, now = world.account(item.key).id, world.rt.clock.now()
+        return new_sender(id=world.rt.ids.next(), account_id=account_id, created_at=now, **fields)
 
     def verify(self, item: Item, value: Sender, world: World) -> None:
         check_ownership(senders.Book(world.after("senders").values()), value)
+
+    def retire(self, value: Sender, rt: Runtime) -> tuple[Sender, str] | None:
+        """One that was registered somewhere is suspended: its registrations need it."""
+        if any(one.sender_id == value.id for one in senders.book(rt).registrations.values()):
+            return msgspec.structs.replace(value, status="suspended"), "suspend"
+        return None
 
     def declare(self, key: Key, value: Sender, index: int, world: World) -> SenderForm:
         receiving = tuple(world.name_of("connectors", number) for number in value.connector_ids)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chappe import numbers, routing, senders
 from chappe.batching import Batcher, Full
 from chappe.channels import Connector
+from chappe.errors import Refused
 from chappe.messages import history, store, wire
 from chappe.messages.loops import LoopGuard
 from chappe.messages.model import (
@@ -202,10 +203,13 @@ class Acceptor:
         if isinstance(times, Refusal):
             return times
         send_at, expires_at = times
-        sender = submission.sender or account.default_sender
+        book, country, purpose = house.senders, number.country, submission.purpose
+        sender = senders.choose(book, account, submission.sender, country, number.digits, now, purpose)
+        if isinstance(sender, Refused):
+            return Refusal(sender.code, sender.message, "from")
         if not sender:
             return Refusal("sender_required", "Say `from`, or give the account a default sender.", "from")
-        if refusal := senders.check(house.senders, account, sender, number.country):
+        if refusal := senders.check(book, account, sender, country, now, purpose):
             return Refusal(refusal.code, refusal.message, "from")
         if kind := wire.blocked(submission.wire):
             return Refusal("content_blocked", f"Messages of this kind ({kind}) are not carried.", "data")

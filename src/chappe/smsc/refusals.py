@@ -24,7 +24,16 @@ STATUS: Final[dict[str, int]] = {
         status.ESME_RINVDSTADR,
     ),
     **dict.fromkeys(
-        ("sender_not_allowed", "sender_required", "sender_invalid", "invalid_sender"), status.ESME_RINVSRCADR
+        (
+            "sender_not_allowed",
+            "sender_required",
+            "sender_invalid",
+            "invalid_sender",
+            "sender_not_registered",
+            "sender_against_rules",
+            "sender_lookalike",
+        ),
+        status.ESME_RINVSRCADR,
     ),
     **dict.fromkeys(("text_empty", "text_too_long", "data_invalid"), status.ESME_RINVMSGLEN),
     **dict.fromkeys(("udh_invalid", "invalid_udh"), status.ESME_RINVESMCLASS),

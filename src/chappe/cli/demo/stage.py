@@ -28,7 +28,7 @@ from chappe.storage import exclusive, migrate
 HOST: Final = "127.0.0.1"
 SYSTEM_ID: Final = "demo"
 SENDER: Final = "Chappe"
-NUMBER: Final = "+33639980000"  # French numbers kept for fiction: 06 39 98 xx xx (ARCEP, decision 2018-0881)
+NUMBER: Final = "+447700900461"  # British, kept for fiction: 07700 900xxx (Ofcom); French mobile numbers may not send
 OPERATOR_LOGIN: Final = "chappe"
 CONNECTORS: Final = ("sandbox", "sandbox-test")
 _HTTP, _SMPP, _OPERATOR, _CONTROL = 8080, 2775, 2776, 8081
