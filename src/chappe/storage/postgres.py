@@ -218,14 +218,12 @@ async def _take(db: Connection, step: list[Op]) -> list[Any]:
     if len(step) == 1:
         return [await _execute(db, step[0])]
     some = [op for op in step if op.params]
-    counts: dict[int, int] = {}
+    row: Any = ()
     if some:
-        statements = tuple(op.statement for op in some)
         params = [column for op in some for column in op.statement.postgres_params(op.params)]
-        row = await db.fetchrow(_together(statements), *params)
-        assert row is not None
-        counts = {id(op): touched for op, touched in zip(some, row, strict=True)}
-    results = [counts.get(id(op), 0) for op in step]
+        row = await db.fetchrow(_together(tuple(op.statement for op in some)), *params)
+    counts = iter(row)
+    results = [next(counts) if op.params else 0 for op in step]
     for op, touched in zip(step, results, strict=True):
         op.check(touched)
     return results

@@ -1,7 +1,7 @@
 """The process that writes an embedded store: `python -I -S writer.py FILE FD`, started by `storage.writing`.
 
 A process of its own, so that the server's interpreter never waits for a commit nor a commit for the interpreter. It
-needs nothing but the standard library, and is up in 20 ms.
+needs nothing but the standard library, and starts in 10 ms.
 
 FD is a socket. Each unit comes as a frame (its length in 4 octets, then `marshal`): `(deadline, ops)`, with the
 deadline on the machine's monotonic clock and each op as `(name, text, width, returns, params, expect)`: `width` is the

@@ -108,7 +108,9 @@ class Writing:
         """The process has ended by itself or was killed: what it was asked may have happened."""
         self._hang_up()
         self._unsent.clear()
-        code = self._process.wait()
+        if (code := self._process.poll()) is None:  # it let go of us, and shall not keep the loop waiting
+            self._process.kill()
+            code = self._process.wait()
         _log.error("storage.writer.ended", code=code, units=len(self._asked))
         while self._asked:
             future, _ = self._asked.popleft()
