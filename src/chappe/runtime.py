@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,11 +39,18 @@ class Runtime:
     node: Node
     log: Any
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _endings: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    def at_close(self, ending: Callable[[], Awaitable[None]]) -> None:
+        """Have a room put away what it holds, before the store is closed; the last that came goes first."""
+        self._endings.append(ending)
 
     async def close(self) -> None:
         """Stop what runs, in the order that loses nothing; may be called twice."""
         await self.jobs.stop()
         await self.events.stop()
+        while self._endings:
+            await self._endings.pop()()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from chappe import ids
 from chappe.storage.contract import Store
 from chappe.storage.errors import Conflict
-from chappe.storage.statements import sql
+from chappe.storage.statements import Op, sql
 
 PARTITIONED = {"messages": "id", "history": "message_id"}  # table: its time-sortable id
 MONTHS_AHEAD = 3
@@ -101,9 +101,10 @@ async def months(store: Store) -> list[Month]:
     ]
 
 
-async def drop(store: Store, month: Month) -> None:
-    """Drop a month: its files are removed, no row is touched. Raises Unavailable if its tables are in use just now."""
-    await store.write(_LITTLE_PATIENCE(), sql(f"drop table if exists {', '.join(month.tables)}")())
+async def drop(store: Store, month: Month, *ops: Op) -> None:
+    """Drop a month: its files are removed, no row is touched; `ops` belong to the same unit. Raises Unavailable if its
+    tables are in use just now."""
+    await store.write(_LITTLE_PATIENCE(), sql(f"drop table if exists {', '.join(month.tables)}")(), *ops)
 
 
 def boundary(store: Store, number: int) -> int:

@@ -122,8 +122,10 @@ def update_many(table: sa.Table, key: Sequence[str], to: Sequence[str | tuple[st
     where = " and ".join([f"t.{k} = u.{k}" for k in key] + ([f"({guard})"] if guard else []))
     return Statement(
         name=f"update {table.name}",
-        sqlite=f"update {table.name} as t set {assign} from {_rows_named(names)} where {where}",
-        postgres=f"update {table.name} as t set {assign} from {_given_rows(table, names, key)} and {where}",
+        sqlite=_meant(f"update {table.name} as t set {assign} from {_rows_named(names)} where {where}", "sqlite"),
+        postgres=_meant(
+            f"update {table.name} as t set {assign} from {_given_rows(table, names, key)} and {where}", "postgres"
+        ),
         columns=names,
         many=True,
         returns=False,
@@ -144,8 +146,10 @@ def delete_many(table: sa.Table, key: Sequence[str], guard: str = "") -> Stateme
     lite = f"delete from {table.name} as t where ({keys}) in ({found}"
     return Statement(
         name=f"delete {table.name}",
-        sqlite=lite,
-        postgres=f"delete from {table.name} as t using {_given_rows(table, names, key)} and {where}",
+        sqlite=_meant(lite, "sqlite"),
+        postgres=_meant(
+            f"delete from {table.name} as t using {_given_rows(table, names, key)} and {where}", "postgres"
+        ),
         columns=names,
         many=True,
         returns=False,

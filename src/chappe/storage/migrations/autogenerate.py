@@ -31,8 +31,9 @@ VERSIONS = Path(__file__).with_name("versions")
 def import_rooms() -> sa.MetaData:
     """Import the `store` of every room, so that the metadata knows all tables."""
     importlib.import_module("chappe.runtime")  # the ground's own
-    for room in sorted(Path(chappe.__file__).parent.glob("*/store.py")):
-        importlib.import_module(f"chappe.{room.parent.name}.store")
+    house = Path(chappe.__file__).parent
+    for store in sorted(house.glob("**/store.py")):  # also of rooms within rooms
+        importlib.import_module(".".join(("chappe", *store.relative_to(house).with_suffix("").parts)))
     mark_partitioned(metadata)
     return metadata
 
