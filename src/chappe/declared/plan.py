@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from chappe.accounts import Change
 from chappe.declared.document import Document
 from chappe.declared.secrets import Secrets
 from chappe.declared.section import Follows, Item, Key, Section, World, written
 from chappe.errors import Refused
+from chappe.routing import Edition
 from chappe.secrets import HIDDEN
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def make_plan(
 
 async def apply_plan(rt: Runtime, plan: Plan, actor: str) -> None:
     """Take all steps in one unit: all or nothing. Raises Refused `conflict` or Unavailable."""
-    change = Change(rt, actor)
+    change = Edition(rt, actor, "apply")
     for step in plan.steps:
         records = step.section.records
         if step.kind == "create":

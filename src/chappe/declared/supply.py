@@ -1,4 +1,4 @@
-"""The sections of connectors, routes and senders."""
+"""The sections of connectors and senders."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import Struct
 
-from chappe import connectors, routing, senders
+from chappe import connectors, senders
 from chappe.accounts import checked
 from chappe.connectors import SmppCredentials, StoredConnector, opened, read_credentials, read_settings, sealed
 from chappe.declared.people import variable
 from chappe.declared.secrets import SecretRef
 from chappe.declared.section import Item, Key, Section, World, slugs, written
 from chappe.errors import Refused
-from chappe.routing import Route, check_targets
 from chappe.secrets import Vault
 from chappe.senders import Sender, canonical, check_ownership, new_sender
 
@@ -110,77 +109,6 @@ def _opened(stored: StoredConnector, vault: Vault) -> SmppCredentials | None:
         return None
 
 
-class RouteForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Without `position` routes come in the order in which they are written."""
-
-    name: str
-    connector: str
-    fallbacks: tuple[str, ...] = ()
-    account: str | None = None
-    prefix: str = ""
-    purposes: tuple[Literal["otp", "transactional", "service", "marketing"], ...] = ()
-    senders: tuple[str, ...] = ()
-    status: Status = "active"
-    test: bool = False
-    position: int | None = None
-
-
-class Routes(Section):
-    name = "routes"
-    nested = False
-    label = "name"
-    shape = RouteForm
-    records = routing.ROUTES
-
-    async def start(self, rt: Runtime) -> None:
-        await routing.start(rt)
-
-    def stored(self, rt: Runtime) -> dict[Key, Any]:
-        return {(route.name,): route for route in routing.table(rt).routes}
-
-    def wanted(self, item: Item, before: Route | None, world: World) -> Route:
-        form: RouteForm = item.declared
-        fallbacks = [
-            world.named("connectors", name, f"fallbacks[{index}]").id for index, name in enumerate(form.fallbacks)
-        ]
-        fields: dict[str, Any] = {
-            "position": form.position if form.position is not None else _position(item.index),
-            "account_id": None if form.account is None else world.named("accounts", form.account, "account").id,
-            "prefix": form.prefix.removeprefix("+"),
-            "purposes": form.purposes,
-            "senders": form.senders,
-            "connector_id": world.named("connectors", form.connector, "connector").id,
-            "fallback_connector_ids": tuple(fallbacks),
-            "status": form.status,
-            "test": form.test,
-        }
-        if before is not None:
-            return checked(msgspec.structs.replace(before, **fields))
-        return checked(Route(id=world.rt.ids.next(), name=form.name, created_at=world.rt.clock.now(), **fields))
-
-    def verify(self, item: Item, value: Route, world: World) -> None:
-        by_id = {connector.id: connector for connector in world.after("connectors").values()}
-        try:
-            check_targets(value, by_id.get)
-        except Refused as error:
-            param = (error.param or "").replace("fallback_connector_ids", "fallbacks").replace("_id", "")
-            raise Refused(error.code, error.message, param=param, action=error.action) from None
-
-    def declare(self, key: Key, value: Route, index: int, world: World) -> RouteForm:
-        return RouteForm(
-            name=value.name,
-            connector=world.name_of("connectors", value.connector_id),
-            fallbacks=tuple(world.name_of("connectors", number) for number in value.fallback_connector_ids),
-            account=None if value.account_id is None else world.name_of("accounts", value.account_id),
-            prefix=value.prefix,
-            purposes=value.purposes,
-            senders=value.senders,
-            status=value.status,
-            test=value.test,
-            position=None if value.position == _position(index) else value.position,
-        )
-
-
 class SenderForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`connectors` are those that messages to an `inbound` sender come in by; none means any."""
 
@@ -237,7 +165,3 @@ class Senders(Section):
     def declare(self, key: Key, value: Sender, index: int, world: World) -> SenderForm:
         receiving = tuple(world.name_of("connectors", number) for number in value.connector_ids)
         return SenderForm(value.address, value.countries, value.status, value.inbound, receiving)
-
-
-def _position(index: int) -> int:
-    return 10 * (index + 1)

@@ -1,23 +1,147 @@
-"""Routing: which connector a message leaves by, and why."""
+"""Routing: which connector a message leaves by, and why.
+
+`table(rt).decide(ask)` picks the route, `order` the order of its connectors, `following` what comes after an error.
+Routes are changed one by one, each time as a new version, or many at once in a draft that is checked and published.
+"""
 
 from __future__ import annotations
 
-from chappe.routing.model import Decision, Route, Table, Tried, decide, explain
-from chappe.routing.store import ROUTES
-from chappe.routing.verbs import check_targets, create_route, delete_route, start, table, update_route
+from chappe.routing.account_groups import create_account_group, delete_account_group, found_group, update_account_group
+from chappe.routing.checking import Fault, Find, Known, check_route, check_routes, check_targets
+from chappe.routing.drafting import (
+    Proposal,
+    add_route,
+    change_route,
+    create_draft,
+    delete_draft,
+    draft_table,
+    drop_route,
+    faults,
+    found_draft,
+    proposal,
+    publish_draft,
+    rebase_draft,
+    reorder,
+    set_account_groups,
+)
+from chappe.routing.editions import (
+    Difference,
+    Edition,
+    Published,
+    difference_of,
+    differences,
+    found_version,
+    published,
+    restore,
+    versions,
+)
+from chappe.routing.explaining import clock, explain, minute_of
+from chappe.routing.model import (
+    ATTEMPTS,
+    DAYS,
+    ERROR_CLASSES,
+    MOST_ATTEMPTS,
+    AccountGroup,
+    Ask,
+    Day,
+    Decision,
+    Draft,
+    ErrorClass,
+    Group,
+    Match,
+    Member,
+    Route,
+    SenderKind,
+    Strategy,
+    Tried,
+    Version,
+    Window,
+    by_name,
+    class_of,
+)
+from chappe.routing.ordering import Placed, explain_order, following, order
+from chappe.routing.room import drafts, start, table
+from chappe.routing.shaping import changed, long_param, shaped, usual_attempts
+from chappe.routing.store import ACCOUNT_GROUPS, ROOM, ROUTES
+from chappe.routing.table import Table
+from chappe.routing.verbs import create_route, delete_route, found_route, new_route, update_route
 
 __all__ = [
+    "ACCOUNT_GROUPS",
+    "ATTEMPTS",
+    "DAYS",
+    "ERROR_CLASSES",
+    "MOST_ATTEMPTS",
+    "ROOM",
     "ROUTES",
+    "AccountGroup",
+    "Ask",
+    "Day",
     "Decision",
+    "Difference",
+    "Draft",
+    "Edition",
+    "ErrorClass",
+    "Fault",
+    "Find",
+    "Group",
+    "Known",
+    "Match",
+    "Member",
+    "Placed",
+    "Proposal",
+    "Published",
     "Route",
+    "SenderKind",
+    "Strategy",
     "Table",
     "Tried",
+    "Version",
+    "Window",
+    "add_route",
+    "by_name",
+    "change_route",
+    "changed",
+    "check_route",
+    "check_routes",
     "check_targets",
+    "class_of",
+    "clock",
+    "create_account_group",
+    "create_draft",
     "create_route",
-    "decide",
+    "delete_account_group",
+    "delete_draft",
     "delete_route",
+    "difference_of",
+    "differences",
+    "draft_table",
+    "drafts",
+    "drop_route",
     "explain",
+    "explain_order",
+    "faults",
+    "following",
+    "found_draft",
+    "found_group",
+    "found_route",
+    "found_version",
+    "long_param",
+    "minute_of",
+    "new_route",
+    "order",
+    "proposal",
+    "publish_draft",
+    "published",
+    "rebase_draft",
+    "reorder",
+    "restore",
+    "set_account_groups",
+    "shaped",
     "start",
     "table",
+    "update_account_group",
     "update_route",
+    "usual_attempts",
+    "versions",
 ]
