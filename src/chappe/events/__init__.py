@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from chappe.events.nouns import EndpointPaused, Event, InboundReceived, MessageUpdated
+from chappe.events.nouns import BalanceLow, EndpointPaused, Event, InboundReceived, MessageUpdated
 from chappe.events.outbox import TOPIC, Aside, AtOnce, Effects, Events, Lag, Reaction
 
 __all__ = [
     "TOPIC",
     "Aside",
     "AtOnce",
+    "BalanceLow",
     "Effects",
     "EndpointPaused",
     "Event",

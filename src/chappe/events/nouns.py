@@ -30,9 +30,11 @@ class MessageUpdated(Event, frozen=True, kw_only=True, tag="message.updated"):
     purpose: str = "transactional"
     channel: str = "sms"
     connector: str | None = None
+    connector_id: int = 0
     encoding: str | None = None
     segments: int = 1
     country: str | None = None  # ISO 3166 alpha-2
+    operator: str | None = None  # MCC-MNC, after portability
     correlation_id: str | None = None
     tags: list[str] | None = None
     metadata: dict[str, Any] | None = None
@@ -73,3 +75,12 @@ class EndpointPaused(Event, frozen=True, kw_only=True, tag="endpoint.paused"):
     url: str
     reason: str
     failures: int
+
+
+class BalanceLow(Event, frozen=True, kw_only=True, tag="balance.low"):
+    """What an account may still spend has fallen below its threshold; amounts are micro-units of its currency."""
+
+    currency: str
+    wallet: int
+    credit_limit: int
+    threshold: int
