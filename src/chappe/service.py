@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import IO
 
-from chappe import accounts, api, connectors, lookups, routing, senders, smsc, webhooks
+from chappe import api, smsc, webhooks
 from chappe.channels import open_link
-from chappe.messages import Pipeline, retention
+from chappe.messages import Pipeline, open_rooms, retention
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings
 from chappe.storage import exclusive, migrate, partitions
@@ -50,10 +50,7 @@ class Service:
         roles = settings.all_roles
         rt = await open_runtime(settings, roles=roles)
         self._ending.push_async_callback(rt.close)
-        for room in (accounts, connectors, routing, senders):
-            await room.start(rt)
-        asked = await lookups.start(rt)
-        self._ending.push_async_callback(asked.close)
+        await open_rooms(rt)
         rt.jobs.every("partitions", _DAY_S, _make_partitions)
         hooks = await webhooks.start(rt)
         api.start(rt)

@@ -20,6 +20,7 @@ from tests.acceptance.audit import Audit
 from tests.acceptance.conftest import MakeWorld
 from tests.acceptance.traffic import Traffic
 from tests.acceptance.world import World
+from tests.support import processes
 
 pytestmark = pytest.mark.usefixtures("syncing_postgres")
 
@@ -42,6 +43,7 @@ async def test_a_crash_loses_nothing_and_doubles_nothing_in_silence(
     random = Random(f"{SEED} {store} {number}")
     sys.stderr.write(f"CHAPPE_CRASH_SEED={SEED}, round {number} on {store}\n")
     world = await make_world(store_url, scenario=SCENARIO)
+    await world.bill(random.choice(("submit", "delivered")))
     slow = number >= QUICK
     if slow:
         world.hooks.fails = lambda: random.random() < 0.05  # tried again seconds later
@@ -58,6 +60,9 @@ async def test_a_crash_loses_nothing_and_doubles_nothing_in_silence(
     await traffic.leave()
     faults = await audit.faults()
     assert not faults, "\n".join(faults)
+    books = await asyncio.to_thread(processes.run, world.env, "ledger", "audit")
+    assert books.returncode == 0, books.stdout + books.stderr
+    sys.stderr.write(books.stdout)
     promises = traffic.promises
     assert promises.by_http and promises.by_smpp and promises.from_phones and promises.heard
     sys.stderr.write(f"{len(promises.by_http)} by HTTP, {len(promises.by_smpp)} by SMPP, all kept\n")

@@ -40,7 +40,10 @@ name = "Acme"
 default_sender = "Acme"
 [[accounts.keys]]
 name = "all"
-scopes = ["messages:send", "messages:read", "webhooks", "connectors", "routes", "accounts", "keys", "smpp", "senders"]
+scopes = [
+    "messages:send", "messages:read", "webhooks", "connectors", "routes", "accounts", "keys", "smpp", "senders",
+    "rates", "billing",
+]
 secret = {{ env = "ACME_KEY" }}
 [[accounts.smpp_logins]]
 system_id = "acme"
@@ -143,6 +146,35 @@ class World:
         if self._http is not None:
             await self._http.close()
         await self.hooks.stop()
+
+    async def bill(self, charge_on: str, *, top_up: str = "1000.00") -> None:
+        """Have the account pay for its messages: 0.05 EUR a segment, of which the supplier asks 0.03."""
+        _, account = await self.get("/v1/account")
+        _, page = await self.get("/v1/connectors")
+        [connector] = page["data"]
+        customers = await self._price_list("customers", "customer", "0.05", charge_on)
+        supplier = await self._price_list("supplier", "supplier", "0.03", charge_on)
+        for path, body in (
+            ("/v1/connector_cards", {"connector": connector["name"], "price_list_id": supplier}),
+            ("/v1/account_terms", {"account_id": account["id"], "currency": "EUR", "price_list_id": customers}),
+            (
+                "/v1/top_ups",
+                {"account_id": account["id"], "amount": top_up, "currency": "EUR", "reference": "first"},
+            ),
+        ):
+            status, told = await self.post(path, body)
+            assert status in (200, 201), told
+
+    async def _price_list(self, name: str, kind: str, amount: str, charge_on: str) -> str:
+        _, made = await self.post(
+            "/v1/price_lists", {"name": name, "kind": kind, "currency": "EUR", "charge_on": charge_on}
+        )
+        path = f"/v1/price_lists/{made['id']}/rates"
+        _, seen = await self.post(f"{path}/preview", {"rows": [{"amount": amount}]})
+        status, told = await self.post(f"{path}/import", {"preview_digest": seen["preview_digest"]})
+        assert status == 200, told
+        found: str = made["id"]
+        return found
 
     # -- Chappe's doors ---------------------------------------------------------------------------------------------
 

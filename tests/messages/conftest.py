@@ -12,7 +12,7 @@ import pytest
 from chappe import accounts, connectors, routing, senders
 from chappe.channels import Connector, Inbound, Link, LinkStatus, Outcome, Outgoing, Receipt, SendError, Sink
 from chappe.events import InboundReceived, MessageUpdated
-from chappe.messages import Accepted, Pipeline, Submission
+from chappe.messages import Accepted, Pipeline, Submission, open_rooms
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings
 from tests.support.eventually import PATIENCE_S
@@ -170,8 +170,7 @@ async def make_world(url: str, data_dir: Path) -> World:
 
     rt.events.on(MessageUpdated, "test.messages", hear)
     rt.events.on(InboundReceived, "test.inbound", hear)
-    for room in (accounts, connectors, routing, senders):
-        await room.start(rt)
+    await open_rooms(rt)
     account = await accounts.create_account(rt, "test", slug="acme", name="Acme", default_sender="Acme")
     world.account_id = account.id
     await senders.create_sender(rt, "test", account.id, address="Acme")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from chappe import accounts, connectors, declared, routing, senders
+from chappe import accounts, connectors, routing, senders
 from chappe.channels import Connector, Link, LinkStatus, Sink
-from chappe.messages import Accepted, Pipeline, Submission, get, orphans, steps
+from chappe.messages import Accepted, Pipeline, Submission, get, open_rooms, orphans, steps
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings
 from chappe.storage import sql
@@ -116,7 +116,7 @@ class City:
     async def open(self, *, roles: tuple[str, ...] = ("api", "dispatch")) -> Node:
         settings = Settings(data_dir=self._folder, database=self._url, secret_key="test")
         rt = await open_runtime(settings, roles=roles)
-        await declared.start(rt)
+        await open_rooms(rt)
         node = Node(rt, self, roles)
         await node.pipeline.start()
         self.nodes.append(node)

@@ -10,7 +10,7 @@ from typing import Any
 from chappe import accounts, connectors, routing, senders
 from chappe.accounts import Account, AccountSettings, LoginDialect, SmppLogin
 from chappe.channels import Connector, Link, Sink, open_link
-from chappe.messages import Message, Pipeline, get
+from chappe.messages import Message, Pipeline, get, open_rooms
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings, Smpp
 from chappe.smpp import MessageState, Pdu, commands, receipt
@@ -177,8 +177,7 @@ class House:
     async def open(self, session: SessionSettings | None = None, *, alone: bool = True) -> None:
         """Start what a process starts."""
         rt = self.rt
-        for room in (accounts, connectors, routing, senders):
-            await room.start(rt)
+        await open_rooms(rt)
         self.pipeline = Pipeline(rt, self._open_link, alone=alone)
         self.smsc = Smsc(rt, self.pipeline) if session is None else Smsc(rt, self.pipeline, session)
         await rt.events.start(rt)

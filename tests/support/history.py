@@ -92,6 +92,7 @@ def _ops(random: Random, numbers: Sequence[int], accounts: Sequence[int], now: i
                     "sent_at": at + 300,
                     "final_at": final,
                     "country": "FR",
+                    "money": 0,
                 }.values()
             )
         )

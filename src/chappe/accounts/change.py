@@ -36,6 +36,7 @@ class Change:
         self._updated: _Rows = defaultdict(list)
         self._created: _Rows = defaultdict(list)
         self._audit: list[tuple[Any, ...]] = []
+        self._also: list[Op] = []
 
     def __len__(self) -> int:
         return len(self._audit)
@@ -56,6 +57,10 @@ class Change:
         self._deleted[records].append(value)
         self._note(records, "delete", value, _plain(records, value), None)
 
+    def also(self, *ops: Op) -> None:
+        """What else belongs to the change, at the end of its unit. It is written only beside what is audited."""
+        self._also += ops
+
     async def commit(self) -> None:
         """Raises Refused `conflict` when somebody else was faster, Unavailable when nothing can be written."""
         if not self._audit:
@@ -66,6 +71,7 @@ class Change:
         ops += [records.update(rows) for records, rows in self._updated.items()]
         ops += [records.insert(rows) for records, rows in self._created.items()]
         ops.append(AUDIT(self._audit, expect=len(self._audit)))
+        ops += self._also
         try:
             await self._rt.store.write(*ops, wake=(TOPIC,))
         except Conflict:

@@ -14,7 +14,7 @@ from chappe.flaws import refusal
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"  # PostgreSQL stores no NUL, and no name needs a line break
 Mode = Literal["live", "test"]
-Purpose = Literal["otp", "transactional", "service", "marketing"]
+Purpose = Literal["otp", "transactional", "service", "marketing"]  # why somebody is written to
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE)]
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Rate = Annotated[float, Meta(gt=0, le=100_000)]
@@ -29,9 +29,10 @@ ACCOUNT_SCOPES = (
     "keys",
     "audit",
     "lookups",
+    "billing",
 )
 # ... and across the installation: the operator's. `admin` includes every other scope.
-OPERATOR_SCOPES = ("accounts", "connectors", "routes", "lookup_sources", "admin")
+OPERATOR_SCOPES = ("accounts", "connectors", "routes", "lookup_sources", "rates", "admin")
 SCOPES = ACCOUNT_SCOPES + OPERATOR_SCOPES
 
 Scope = Literal[
@@ -43,10 +44,12 @@ Scope = Literal[
     "keys",
     "audit",
     "lookups",
+    "billing",
     "accounts",
     "connectors",
     "routes",
     "lookup_sources",
+    "rates",
     "admin",
 ]
 DEFAULT_SCOPES: tuple[Scope, ...] = ("messages:send", "messages:read")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chappe.lookups import retention
+from chappe.lookups import on, retention
 from chappe.lookups.chain import MOST_AT_ONCE, Chain, Estimate
 from chappe.lookups.costs import DayCost, costs_by_day, decimal
 from chappe.lookups.imports import import_ranges, remove_ranges, tell_nodes
@@ -51,6 +51,7 @@ async def start(rt: Runtime) -> Chain:
     made = await load(rt)
     await made.data.open()
     retention.register(rt)
+    on.register(rt, made.cache)
     return made
 
 

@@ -106,6 +106,10 @@ class Cache:
         """Whatever is kept of these numbers: a network has just said that it knows better. Other nodes may still
         answer from memory for a minute. Raises Unavailable."""
         await self._rt.store.write(store.FORGET({"digits": list(digits)}))
+        self.drop(digits)
+
+    def drop(self, digits: Sequence[str]) -> None:
+        """Have them no more in memory."""
         for number in digits:
             self._memory.pop(number, None)
 

@@ -22,6 +22,7 @@ from chappe.messages.model import (
     Wire,
 )
 from chappe.messages.pipeline import OpenLink, Pipeline
+from chappe.messages.prices import price_explained
 from chappe.messages.query import (
     Explanation,
     Filter,
@@ -33,6 +34,8 @@ from chappe.messages.query import (
     listed,
     steps,
 )
+from chappe.messages.registered import registered_names
+from chappe.messages.rooms import open_rooms
 
 __all__ = [
     "PURPOSES",
@@ -59,6 +62,9 @@ __all__ = [
     "inbound",
     "inbound_one",
     "listed",
+    "open_rooms",
+    "price_explained",
+    "registered_names",
     "replace",
     "steps",
 ]

@@ -6,15 +6,16 @@ its own idempotency row, so a call that broke off in the middle continues there 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chappe import numbers, routing, senders
+from chappe import numbers, senders
 from chappe.batching import Batcher, Full
-from chappe.channels import Connector
+from chappe.billing import Moves, agreed
 from chappe.errors import Refused
-from chappe.messages import history, store, wire
+from chappe.messages import history, prices, roads, store, wire
 from chappe.messages.loops import LoopGuard
 from chappe.messages.model import (
     LANE_OF,
@@ -35,11 +36,12 @@ from chappe.messages.model import (
 )
 from chappe.numbers import NumberError
 from chappe.storage import Conflict, Op, Unavailable
-from chappe.text import Encoded, TextError
+from chappe.text import Encoded
 
 if TYPE_CHECKING:
     from chappe.messages.flight import Flight
     from chappe.messages.pipeline import Pipeline
+    from chappe.routing.throttles import Passed
 
 SLICE = 200
 MAX_BATCH = 400
@@ -47,6 +49,7 @@ MAX_WAITING = 20_000
 _DAY_MS = 86_400_000
 LATE_MS = 5 * 60_000  # a send_at this little in the past means now: clocks differ
 SHORTEST_S, LONGEST_S = 5, 7 * 86_400
+_TRIES = 20  # of a unit that others foil: each time one of them came through
 
 
 @dataclass(slots=True)
@@ -57,16 +60,23 @@ class Call:
     key: IdempotencyKey | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Draft:
-    """An accepted submission before it is written. `flight` is set when it goes straight to the wire."""
+    """An accepted submission before it is written. `flight` is set when it goes straight to the wire; `passed` is what
+    the throttles said: when it may leave, and what it took of them."""
 
     message: Message
     encoded: Encoded
     accepted: Accepted
     route: dict[str, Any]
     tags: tuple[str, ...]
+    passed: Passed | None = None
     flight: Flight | None = None
+
+    @property
+    def due(self) -> int | None:
+        """When it may leave; None: at once."""
+        return self.message.send_at or (self.passed.due if self.passed is not None else None)
 
 
 @dataclass(slots=True)
@@ -77,6 +87,12 @@ class Slice:
     results: list[Result] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
     error: Replay | KeyReused | None = None
+    again: Slice | None = None  # the same key stands a few calls before
+
+    def refuse(self, draft: Draft, refusal: Refusal) -> None:
+        """It was decided otherwise."""
+        self.drafts.remove(draft)
+        self.results[self.results.index(draft.accepted)] = refusal
 
 
 class Acceptor:
@@ -137,36 +153,99 @@ class Acceptor:
     async def _work(self, calls: list[Call]) -> list[Slice]:
         try:
             return await self._attempt(calls)
-        except Conflict:  # somebody used one of the keys meanwhile: each call for itself, the keys read again
-            return [(await self._attempt([call]))[0] for call in calls]
+        except Conflict:  # somebody used one of the keys, or spent the money: each call for itself, all read again
+            return [await self._alone(call) for call in calls]
+
+    async def _alone(self, call: Call) -> Slice:
+        for _ in range(_TRIES):
+            try:
+                return (await self._attempt([call]))[0]
+            except Conflict:
+                await asyncio.sleep(0)
+        raise Unavailable("others spend from the same balance all the time")
 
     async def _attempt(self, calls: list[Call]) -> list[Slice]:
         known = await self._gather([call.key for call in calls if call.key])
-        now = self._house.rt.clock.now()
-        slices = []
-        for call in calls:
-            piece = Slice(call)
-            slices.append(piece)
-            if call.key and (before := known.get((call.key.account_id, call.key.key))):
-                piece.error = Replay(before[1]) if before[0] == call.key.digest else KeyReused()
-                continue
-            self._decide_all(piece, now)
-            if call.key:
-                known[call.key.account_id, call.key.key] = (call.key.digest, summary(piece.results))
+        slices, moves = await self._decided(calls, known)
         drafts = [draft for piece in slices for draft in piece.drafts]
         keys = [piece for piece in slices if piece.call.key and not piece.error]
         if not drafts and not keys:
             return slices
-        desks = self._house.dispatcher.reserve(drafts)
+        house, now = self._house, self._house.rt.clock.now()
+        desks = house.dispatcher.reserve(drafts)
         try:
             waiting = any(draft.flight is None for draft in drafts)  # for a desk that may be another node's
-            await self._house.rt.store.write(*self._write(drafts, keys, now), wake=("queue",) if waiting else ())
+            ops = self._write(drafts, keys, now) + moves.ops(house.rt.ids)
+            await house.rt.store.write(*ops, wake=("queue",) if waiting else ())
         except BaseException:
             desks.give_back()
+            for draft in drafts:
+                self._give_back(draft)
+            house.wallets.forget(moves.spent())
             raise
-        self._house.depth += len(drafts)
+        house.wallets.spent(moves.spent())
+        house.depth += len(drafts)
         desks.launch()
         return slices
+
+    async def _decided(
+        self, calls: list[Call], known: dict[tuple[int, str], tuple[str, list[Any]]]
+    ) -> tuple[list[Slice], Moves]:
+        """The decisions of each call, and what they hold of whose money."""
+        now = self._house.rt.clock.now()
+        here: dict[tuple[int, str], Slice] = {}
+        slices = []
+        for call in calls:
+            piece = Slice(call)
+            slices.append(piece)
+            if call.key:
+                name = (call.key.account_id, call.key.key)
+                if name in known:
+                    before = known[name]
+                    piece.error = Replay(before[1]) if before[0] == call.key.digest else KeyReused()
+                    continue
+                if name in here:
+                    piece.again = here[name]
+                    continue
+                here[name] = piece
+            self._decide_all(piece, now)
+        moves = await self._hold(slices)
+        for piece in slices:
+            if piece.again is not None and piece.call.key and piece.again.call.key:
+                same = piece.again.call.key.digest == piece.call.key.digest
+                piece.error = Replay(summary(piece.again.results)) if same else KeyReused()
+        return slices, moves
+
+    async def _hold(self, slices: list[Slice]) -> Moves:
+        """Hold the price of each, first come, first served; who cannot pay is refused. Looks at the balances only where
+        it is not sure that they suffice."""
+        house = self._house
+        moves = Moves(house.tariffs)
+        drafts = [(piece, draft) for piece in slices for draft in piece.drafts]
+        for _, draft in drafts:
+            moves.hold(draft.message)
+        spent = moves.spent()
+        if not spent or not (doubtful := house.wallets.uncovered(spent)):
+            return moves
+        await house.wallets.look(doubtful)
+        left = {account_id: house.wallets.available(account_id) for account_id in doubtful}
+        moves = Moves(house.tariffs)
+        for piece, draft in drafts:
+            needs = [(payer, amount) for payer, amount in moves.payers(draft.message) if payer in left]
+            poor = next((payer for payer, amount in needs if left[payer] < amount), None)
+            if poor is None:
+                for payer, amount in needs:
+                    left[payer] -= amount
+                moves.hold(draft.message)
+            else:
+                self._give_back(draft)
+                piece.refuse(draft, prices.too_poor(house, draft.message, poor, left[poor]))
+        return moves
+
+    def _give_back(self, draft: Draft) -> None:
+        if draft.passed is not None:
+            self._house.gate.give_back(draft.passed)
+            draft.passed = None
 
     async def _gather(self, keys: Sequence[IdempotencyKey]) -> dict[tuple[int, str], tuple[str, list[Any]]]:
         found: dict[tuple[int, str], tuple[str, list[Any]]] = {}
@@ -188,7 +267,7 @@ class Acceptor:
                     piece.drafts.append(verdict)
 
     def decide(self, submission: Submission, now: int) -> Draft | Refusal:
-        """Everything that can refuse a message, and its road if nothing does. Touches no table."""
+        """Everything that can refuse a message but its price, and its road if nothing does. Touches no table."""
         house = self._house
         account = house.accounts.account(submission.account_id)
         if account is None or account.status != "active":
@@ -202,7 +281,6 @@ class Acceptor:
         times = self._times(submission, now)
         if isinstance(times, Refusal):
             return times
-        send_at, expires_at = times
         book, country, purpose = house.senders, number.country, submission.purpose
         sender = senders.choose(book, account, submission.sender, country, number.digits, now, purpose)
         if isinstance(sender, Refused):
@@ -213,20 +291,15 @@ class Acceptor:
             return Refusal(refusal.code, refusal.message, "from")
         if kind := wire.blocked(submission.wire):
             return Refusal("content_blocked", f"Messages of this kind ({kind}) are not carried.", "data")
-        road = self._route(submission, number.digits, sender)
+        asked = roads.Asked(submission, number, sender, house.rt.ids.next(), now, *times)
+        road = roads.choose(house, asked, self._first(asked))
         if isinstance(road, Refusal):
             return road
-        connector, route = road
-        message_id = house.rt.ids.next()
-        try:
-            encoded = wire.encode(submission.text, submission.wire, connector, message_id, house.rt.settings.max_parts)
-        except TextError as error:
-            return Refusal(error.code, error.message, error.param or "text")
         if self._loops.looping(submission, number.digits, sender, now):
+            if road.passed is not None:
+                house.gate.give_back(road.passed)
             return Refusal("loop_detected", "The same text went to this number too often within a minute.", "text")
-        return self._draft(
-            submission, message_id, number, sender, connector, route, encoded, (now, send_at, expires_at)
-        )
+        return self._draft(asked, road)
 
     def _times(self, submission: Submission, now: int) -> tuple[int | None, int] | Refusal:
         send_at = submission.send_at
@@ -244,52 +317,25 @@ class Acceptor:
             return Refusal("validity_invalid", words, "validity_seconds")
         return send_at, (send_at or now) + validity * 1000
 
-    def _route(self, submission: Submission, digits: str, sender: str) -> tuple[Connector, routing.Decision] | Refusal:
-        house = self._house
-        asked = submission.wire.connector
-        if asked is not None:
-            connector = house.connectors.by_name(asked)
-            if connector is None or connector.test != submission.test:
-                return Refusal("connector_unknown", f"There is no connector named {asked!r} for you.", "connector")
-            return connector, routing.Decision((connector.id,), 0, "asked for by name")
-        route = routing.decide(house.routes, submission.account_id, digits, submission.purpose, submission.test, sender)
-        if route is None:
-            what = "test connector" if submission.test else "route"
-            return Refusal("no_route", f"There is no {what} for +{digits[:4]}... Ask your operator.", "to")
-        for connector_id in self._preferred(submission, digits, sender, route):
-            connector = house.connectors.get(connector_id)
-            if connector is not None and connector.status == "active":
-                return connector, route
-        return Refusal("no_route", "Every connector of the route is stopped.", "to")
-
-    def _preferred(self, submission: Submission, digits: str, sender: str, route: routing.Decision) -> tuple[int, ...]:
-        """The route's connectors, those first that are up; parts that a customer cut itself stay together."""
-        dispatcher = self._house.dispatcher
-        order = route.connectors
-        if len(order) > 1 and not dispatcher.usable(order[0]):
-            order = tuple(sorted(order, key=lambda c: not dispatcher.usable(c)))
-        group = own_concatenation(submission)
+    def _first(self, asked: roads.Asked) -> Callable[[int], int] | None:
+        """Parts that a customer cut itself stay together: the connector that the first of them took."""
+        group = own_concatenation(asked.submission)
         if group is None:
-            return order
-        key = (submission.account_id, sender, digits, group)
-        first = self._sticky.pop(key, order[0])
-        self._sticky[key] = first
-        if len(self._sticky) > 10_000:
-            del self._sticky[next(iter(self._sticky))]
-        return (first, *order)
+            return None
+        key = (asked.submission.account_id, asked.sender, asked.number.digits, group)
 
-    def _draft(
-        self,
-        submission: Submission,
-        message_id: int,
-        number: numbers.Number,
-        sender: str,
-        connector: Connector,
-        route: routing.Decision,
-        encoded: Encoded,
-        times: tuple[int, int | None, int],
-    ) -> Draft:
-        now, send_at, expires_at = times
+        def first(connector_id: int) -> int:
+            known = self._sticky.pop(key, connector_id)
+            self._sticky[key] = known
+            if len(self._sticky) > 10_000:
+                del self._sticky[next(iter(self._sticky))]
+            return known
+
+        return first
+
+    def _draft(self, asked: roads.Asked, road: roads.Road) -> Draft:
+        submission, number, sender, message_id, now, send_at, expires_at = asked
+        connector, encoded, quote = road.connector, road.encoded, road.quote
         state = State.QUEUED if send_at is None else State.SCHEDULED
         options = submission.wire
         text = encoded.text if options.data is None else None
@@ -322,6 +368,13 @@ class Acceptor:
             sent_at=None,
             final_at=None,
             country=number.country or "",
+            operator=road.operator,
+            route_id=road.decision.route_id or None,
+            price=quote.price,
+            upstream=quote.upstream,
+            cost=quote.cost,
+            cost_currency=quote.cost_currency,
+            money=agreed(quote.price, on_delivery=quote.on_delivery, cost_on_delivery=quote.cost_on_delivery),
         )
         accepted = Accepted(
             id=message_id,
@@ -339,29 +392,32 @@ class Acceptor:
             expires_at=expires_at,
             country=number.country or "",
             created_at=now,
+            price=quote.price,
+            currency=quote.currency,
         )
-        told = self._told(submission, connector, route, encoded)
-        return Draft(message, encoded, accepted, told, submission.tags)
+        return Draft(message, encoded, accepted, self._told(road), submission.tags, road.passed)
 
-    def _told(
-        self, submission: Submission, connector: Connector, route: routing.Decision, encoded: Encoded
-    ) -> dict[str, Any]:
+    def _told(self, road: roads.Road) -> dict[str, Any]:
         """What history says of the decision."""
+        connector, decision, encoded = road.connector, road.decision, road.encoded
         told = {
-            "route": route.route_id,
-            "reason": route.reason,
+            "route": decision.route_id,
+            "reason": decision.reason,
             "connector": connector.name,
             "encoding": encoded.encoding,
             "segments": encoded.segments,
         }
-        if route.connectors != (connector.id,):
-            told["connectors"] = list(route.connectors)
-        if connector.id != route.connectors[0]:
-            told["instead_of"] = self._house.connector_name(route.connectors[0])  # which is down or stopped
+        if road.order != (connector.id,):
+            told["connectors"] = list(road.order)
+        if connector.id != road.order[0]:
+            told["instead_of"] = self._house.connector_name(road.order[0])
+            told["since"] = road.passed_over or "it is down"
         if encoded.changes:
             told["changes"] = encoded.changes
         if encoded.forced:
             told["forced"] = encoded.forced
+        if road.passed is not None and road.passed.due is not None:
+            told["throttled_until"] = road.passed.due
         return told
 
     def _write(self, drafts: list[Draft], keys: list[Slice], now: int) -> list[Op]:
@@ -424,6 +480,13 @@ def message_row(m: Message) -> tuple[Any, ...]:
         m.sent_at,
         m.final_at,
         m.country,
+        m.operator,
+        m.route_id,
+        m.price,
+        m.upstream,
+        m.cost,
+        m.cost_currency,
+        m.money,
     )
 
 
@@ -438,7 +501,7 @@ def queue_row(draft: Draft, owner: int) -> tuple[Any, ...]:
         message.connector_id,
         message.lane,
         int(state),
-        message.send_at if scheduled else draft.accepted.created_at,
+        draft.due or draft.accepted.created_at,
         message.expires_at,
         message.attempt,
         1 if flight else 0,

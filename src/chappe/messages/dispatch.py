@@ -332,7 +332,7 @@ class Dispatcher:
         claim = self._house.rt.ids.next()
         for draft in drafts:
             desk = self.desks.get(draft.message.connector_id)
-            if desk is None or draft.message.send_at is not None:
+            if desk is None or draft.due is not None:
                 continue
             if desk.reserve(draft.message.lane, len(draft.encoded.parts)):
                 draft.flight = flight = Flight(draft.message, draft.message.attempt, claim)

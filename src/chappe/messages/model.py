@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from chappe import ids
+from chappe.accounts import Purpose
 
-Purpose = Literal["otp", "transactional", "service", "marketing"]
 PURPOSES: tuple[Purpose, ...] = ("otp", "transactional", "service", "marketing")
 
 
@@ -74,6 +74,7 @@ RANK: dict[State, int] = {
     State.READ: 8,
 }
 _SETTLED = (State.FAILED, State.CANCELED)  # refused before any phone: no receipt can lift these
+UNSENT = (State.ACCEPTED, State.SCHEDULED, State.QUEUED, State.SENDING)  # no supplier has taken it, as far as we know
 FINAL = tuple(state for state in State if RANK[state] >= RANK[State.UNCONFIRMED])
 
 
@@ -155,14 +156,17 @@ class Submission:
 
 @dataclass(slots=True, frozen=True)
 class Refusal:
-    """Why a submission was not taken: a code of the catalogue, the offending field, and words for people."""
+    """Why a submission was not taken: a code of the catalogue, the offending field, and words for people. `final`: no
+    other connector would take it either; `retry_after`: in so many seconds it may go through."""
 
     code: str
     message: str
     param: str | None = None
+    final: bool = False
+    retry_after: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Accepted:
     """What became of a submission. With `dry_run` there is no row behind `id`."""
 
@@ -181,6 +185,8 @@ class Accepted:
     expires_at: int
     country: str
     created_at: int
+    price: int | None = None  # micro-units; None: not billed
+    currency: str | None = None
 
 
 Result = Accepted | Refusal
@@ -239,6 +245,13 @@ class Message:
     sent_at: int | None
     final_at: int | None
     country: str
+    operator: str | None = None  # MCC and MNC, after portability
+    route_id: int | None = None
+    price: int | None = None  # micro-units of its account's currency; None: not billed
+    upstream: int | None = None  # what its reseller pays
+    cost: int | None = None
+    cost_currency: str | None = None
+    money: int = 0  # billing.ledger.model
 
     @property
     def created_at(self) -> int:

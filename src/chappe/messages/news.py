@@ -37,6 +37,8 @@ def update(house: Pipeline, message: Message, state: State, at: int) -> MessageU
         purpose=message.purpose,
         channel="sms",
         connector=house.connector_name(message.connector_id),
+        connector_id=message.connector_id,
+        operator=message.operator,
         encoding=message.encoding,
         segments=message.segments,
         country=message.country or None,

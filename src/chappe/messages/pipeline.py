@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 
-from chappe import accounts, connectors, nodes, routing, senders
+from chappe import accounts, billing, connectors, lookups, nodes, numbers, routing, senders
 from chappe.channels import Connector, Link, LinkStatus, Outgoing, Sink
-from chappe.messages import orphans, routes, sweep, wire
+from chappe.messages import orphans, roads, sweep, wire
 from chappe.messages.accept import Acceptor
 from chappe.messages.binds import Binds
 from chappe.messages.dispatch import Dispatcher
@@ -15,6 +15,7 @@ from chappe.messages.flight import Flight
 from chappe.messages.inbound import Inbox
 from chappe.messages.model import IdempotencyKey, Message, Result, Submission
 from chappe.messages.recorder import Recorder
+from chappe.routing import quality, throttles
 from chappe.runtime import Runtime
 from chappe.storage import Conflict, StoreError
 
@@ -40,6 +41,10 @@ class Pipeline:
         self.dispatcher = Dispatcher(self)
         self.recorder = Recorder(self)
         self.inbox = Inbox(self)
+        self.wallets = billing.Wallets(rt.store)
+        self.gate = throttles.gate(rt)
+        self.quality = quality.of(rt)
+        self._own_data = lookups.chain(rt).data
         self.acceptor = Acceptor(self)
         self.depth = 0  # of the queue, about: counted now and then, added to by accept
         self.adopting = asyncio.Lock()
@@ -62,11 +67,21 @@ class Pipeline:
     def senders(self) -> senders.Book:
         return senders.book(self.rt)
 
+    @property
+    def tariffs(self) -> billing.Book:
+        return billing.book(self.rt)
+
+    def operator_of(self, number: numbers.Number) -> str | None:
+        """The network (MCC and MNC) that serves a number, as far as this machine knows without asking anybody."""
+        return self._own_data.operator(number)
+
     # -- life -------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Call in doubt what an earlier process left on the wire, then open the links and start the sweepers."""
         self.rt.node.counters, self.rt.node.gauges = self._counters, self._gauges
+        await self.gate.open(self.rt)
+        self._spawn(self.gate.keep(self.rt))
         await sweep.measure(self)
         self._spawn(self._every(sweep.PARKED_EVERY_S, sweep.measure))
         if not self.dispatches:
@@ -93,6 +108,10 @@ class Pipeline:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.acceptor.drain()
+        try:
+            await self.gate.close(self.rt)
+        except StoreError as error:
+            self.rt.log.warning("what throttles have counted last is not kept", error=str(error))
         if self._binds is not None:
             await self._binds.stop()
         await self.dispatcher.stop()
@@ -144,8 +163,9 @@ class Pipeline:
         encoded = wire.encode(message.text, message.wire, connector, message.id, self.rt.settings.max_parts)
         return wire.parts_of(message, encoded, flight.attempt, flight)
 
-    def next_connector(self, message: Message, tried: Sequence[int]) -> Connector | None:
-        return routes.following(self, message, tried)
+    def next_connector(self, message: Message, tried: Sequence[int], error: str) -> Connector | None:
+        """Where it goes after an error of that class at the last of `tried`."""
+        return roads.following(self, message, tried, error=error)
 
     def link(self, connector_id: int) -> LinkStatus | None:
         """How a connector's binds are, on all nodes; None while it is stopped."""

@@ -16,7 +16,7 @@ import msgspec
 
 from chappe.channels import Receipt
 from chappe.messages import history, store
-from chappe.messages.model import Message, PartState, State, encode_json, may_become, state_of_parts
+from chappe.messages.model import FINAL, UNSENT, Message, PartState, State, encode_json, may_become, state_of_parts
 from chappe.messages.news import error_of, update
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ class Matching:
                 # also when nothing moves: two nodes that each settle one of two parts must not both miss that all are
                 moved[message.id] = message
         for message in moved.values():
-            rows.settle.append((message.id, int(message.state), message.error, message.final_at, message.version))
+            rows.settle.append(
+                (message.id, int(message.state), message.error, message.final_at, message.money, message.version)
+            )
 
     async def _parts_of(self, messages: Sequence[Message]) -> dict[int, dict[tuple[int, int], PartState]]:
         found: defaultdict[int, dict[tuple[int, int], PartState]] = defaultdict(dict)
@@ -145,6 +147,13 @@ class Matching:
             return False
         if new is not State.DELIVERED and candidate.attempt != message.attempt:
             return False  # it was tried elsewhere since: the failure of an old attempt is no news
+        rows.moves.settle(
+            message,
+            taken=True,
+            delivered=new is State.DELIVERED,
+            first=message.state in UNSENT,
+            failed_before=message.state in FINAL,
+        )
         message.state = new
         message.error = encode_json(error_of(receipt.error)).decode() if receipt.error else None
         message.final_at = now

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from chappe import routing
 from chappe.batching import Batcher, Full
+from chappe.billing import Moves
 from chappe.channels import Outcome, Receipt, SendError, Verdict
 from chappe.channels.contract import Done
-from chappe.messages import history, store
-from chappe.messages.model import PartState, State, encode_json
+from chappe.messages import history, prices, store
+from chappe.messages.model import UNSENT, PartState, State, encode_json
 from chappe.messages.news import error_of, update
 from chappe.messages.outcome import Judgement, judge
 from chappe.messages.receipts import Candidate, Matching
@@ -46,10 +48,18 @@ class Settled:
 Item: TypeAlias = Outcome | Receipt | Settled
 
 
+def _apart(batch: list[Item]) -> list[list[Item]]:
+    """Answers, then receipts: where a message has both, the one moves its version, and the other reads it then."""
+    answers: list[Item] = [item for item in batch if not isinstance(item, Receipt)]
+    receipts: list[Item] = [item for item in batch if isinstance(item, Receipt)]
+    return [items for items in (answers, receipts) if items]
+
+
 @dataclass(slots=True)
 class Rows:
     """What one batch writes, statement by statement."""
 
+    moves: Moves
     parts: list[Any] = field(default_factory=list)
     history: list[Any] = field(default_factory=list)
     sent: list[Any] = field(default_factory=list)
@@ -63,12 +73,12 @@ class Rows:
     unpark: list[Any] = field(default_factory=list)
     events: list[MessageUpdated] = field(default_factory=list)
 
+    reprice: list[Any] = field(default_factory=list)
+
     def ops(self) -> list[Op]:
         statements = (
             (store.ADD_PARTS, self.parts),
-            (store.MARK_SENT, self.sent),
             (store.MARK_SENDING, self.sending),
-            (store.MARK_FAILED, self.failed),
             (store.SETTLE_PARTS, list(self.settle_parts.values())),
             (store.DEQUEUE, self.dequeue),
             (store.REQUEUE, self.requeue),
@@ -76,10 +86,15 @@ class Rows:
             (store.UNPARK, self.unpark),
             (store.ADD_HISTORY, self.history),
         )
-        ops = [statement(rows) for statement, rows in statements if rows]
-        if self.settle:
-            ops.insert(0, store.SETTLE(self.settle, expect=len(self.settle)))
-        return ops
+        # the version of each message must be the one that was read: then its money moves once
+        guarded = (
+            (store.SETTLE, self.settle),
+            (store.REPRICE, self.reprice),
+            (store.MARK_SENT, self.sent),
+            (store.MARK_FAILED, self.failed),
+        )
+        ops = [statement(rows, expect=len(rows)) for statement, rows in guarded if rows]
+        return ops + [statement(rows) for statement, rows in statements if rows]
 
 
 class Recorder:
@@ -122,28 +137,56 @@ class Recorder:
 
     async def _work(self, items: list[Item]) -> Sequence[bool]:
         """Store them all. While the store is away receipts go back to their supplier, answers are kept."""
-        keep, wait = items, _PAUSE_S
-        while keep:
+        lost: set[int] = set()
+        batches, wait = [items], _PAUSE_S
+        spent: Mapping[int, int] | None = None  # by a unit that failed, since somebody had moved what it moves
+        short: frozenset[int] = frozenset()
+        while batches:
+            batch = batches[0]
+            rows = Rows(Moves(self._house.tariffs, short))
             try:
-                await self._record(keep)
-                break
+                if spent is not None:
+                    short = await self._read_again(batch, spent)
+                    rows.moves, spent = Moves(self._house.tariffs, short), None
+                await self._record(rows, batch)
+                del batches[0]
             except Conflict:
-                await asyncio.sleep(0)  # another node moved one of these messages: read again
+                spent = rows.moves.spent()
+                batches[:1] = _apart(batch)
             except StoreError as error:
-                self._house.rt.log.error("answers wait for the store", count=len(keep), error=str(error))
-                keep = [item for item in keep if not isinstance(item, Receipt)]
+                self._house.rt.log.error("answers wait for the store", count=len(batch), error=str(error))
+                lost.update(id(item) for item in batch if isinstance(item, Receipt))
+                batches[:1] = [part for part in _apart(batch) if not isinstance(part[0], Receipt)]
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 5.0)
             except Exception:
-                self._house.rt.log.exception("answers could not be understood", count=len(keep))
-                if len(keep) == 1:
-                    return [False]  # its queue row stays: the next start calls it in doubt
-                return [(await self._work([item]))[0] for item in items]
-        stored = set(map(id, keep))
-        return [id(item) in stored for item in items]
+                self._house.rt.log.exception("answers could not be understood", count=len(batch))
+                del batches[0]
+                if len(batch) == 1:
+                    lost.add(id(batch[0]))  # its queue row stays: the next start calls it in doubt
+                else:
+                    lost.update([id(item) for item in batch if not (await self._work([item]))[0]])
+        return [id(item) not in lost for item in items]
 
-    async def _record(self, items: list[Item]) -> None:
-        rows = Rows()
+    async def _read_again(self, batch: list[Item], spent: Mapping[int, int]) -> frozenset[int]:
+        """Read the messages of a batch anew. Returns whose wallets cannot pay what the last try would have taken."""
+        flights: set[Flight] = {item.flight for item in batch if isinstance(item, Settled)}
+        flights |= {item.part.context for item in batch if isinstance(item, Outcome)}  # type: ignore[misc]
+        if flights:
+            rows = await self._house.rt.store.read(store.GET_MANY({"ids": [f.message.id for f in flights]}))
+            fresh = {row[0]: store.message(tuple(row)) for row in rows}
+            for flight in flights:
+                flight.message = fresh.get(flight.message.id, flight.message)
+        return await self._house.wallets.short(spent) if spent else frozenset()
+
+    async def _record(self, rows: Rows, items: list[Item]) -> None:
+        try:
+            await self._record_once(rows, items)
+        except BaseException:
+            rows.moves.undo()
+            raise
+
+    async def _record_once(self, rows: Rows, items: list[Item]) -> None:
         now = self._house.rt.clock.now()
         answered = [item for item in items if isinstance(item, Outcome)]
         flights: dict[Flight, list[Outcome]] = {}
@@ -182,7 +225,7 @@ class Recorder:
             self.matching.remember(outcome.connector_id, outcome.provider_key, part)
 
     async def _write(self, rows: Rows, answered: list[Outcome]) -> None:
-        ops = rows.ops()
+        ops = rows.ops() + rows.moves.ops(self._house.rt.ids)
         keys: defaultdict[int, list[str]] = defaultdict(list)
         for outcome in answered:
             if outcome.provider_key:
@@ -247,10 +290,16 @@ class Recorder:
     def _judge(self, rows: Rows, flight: Flight, connector_id: int, outcomes: list[Outcome], now: int) -> None:
         house = self._house
         message = flight.message
+        if message.state not in UNSENT:  # a receipt, or another node, was quicker
+            rows.dequeue.append((message.id, flight.claim))
+            return
         verdict = judge(flight, outcomes, house.policy(message.purpose, connector_id))
         match verdict.fate:
             case "sent":
-                rows.sent.append((message.id, now, connector_id, flight.attempt))
+                if connector_id != message.connector_id:
+                    prices.rerouted(house, rows, message, connector_id, now)
+                rows.moves.settle(message, taken=True, final=False, first=True)
+                rows.sent.append((message.id, now, connector_id, flight.attempt, message.money, message.version))
                 rows.dequeue.append((message.id, flight.claim))
                 message.attempt, message.connector_id, message.sent_at = flight.attempt, connector_id, now
                 rows.events.append(update(house, message, State.SENT, now))
@@ -271,15 +320,17 @@ class Recorder:
             case "next":
                 self._next(rows, flight, connector_id, verdict, now)
             case "failed":
-                self._fail(rows, flight, verdict.error, now)
+                self._fail(rows, flight, connector_id, verdict.error, now)
 
     def _next(self, rows: Rows, flight: Flight, connector_id: int, verdict: Judgement, now: int) -> None:
         """The next connector of the route that has not refused this message; given up when there is none."""
+        house, message = self._house, flight.message
         tried = [int(c) for c in flight.tried.split(",") if c] + [connector_id]
-        following = self._house.next_connector(flight.message, tried)
+        following = house.next_connector(message, tried, routing.class_of(verdict.error.code if verdict.error else ""))
         if following is None:
-            self._fail(rows, flight, verdict.error, now)
+            self._fail(rows, flight, connector_id, verdict.error, now)
             return
+        house.quality.refused(connector_id, message.country, message.operator, now)
         tried_now = ",".join(map(str, tried))
         rows.requeue.append((flight.message.id, following.id, now, flight.attempt + 1, 0, 0, tried_now, flight.claim))
         self._tell(rows, flight, history.REROUTED, verdict, now, connector=following.name)
@@ -292,10 +343,13 @@ class Recorder:
             (flight.message.id, connector_id, due, flight.attempt, tries, doubted, flight.tried, flight.claim)
         )
 
-    def _fail(self, rows: Rows, flight: Flight, error: SendError | None, now: int) -> None:
+    def _fail(self, rows: Rows, flight: Flight, connector_id: int, error: SendError | None, now: int) -> None:
         message = flight.message
+        rows.moves.keep(message)
+        message.connector_id = connector_id  # it is told and counted as the failure of who refused it last
         told = error_of(error) if error else {"code": "unknown_error"}
-        rows.failed.append((message.id, encode_json(told).decode(), now))
+        rows.moves.settle(message, taken=False, first=True)
+        rows.failed.append((message.id, encode_json(told).decode(), now, message.money, message.version))
         rows.dequeue.append((message.id, flight.claim))
         message.error, message.final_at = encode_json(told).decode(), now
         rows.history.append(

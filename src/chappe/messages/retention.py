@@ -8,11 +8,13 @@ waits is never forgotten.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chappe import ids
+from chappe.billing.ledger.store import FORGET
 from chappe.messages import store
 from chappe.storage import Op, Statement, Unavailable, partitions
 
@@ -120,15 +122,30 @@ async def _drop_months(house: Pipeline, before: int, done: Forgotten) -> None:
 
 async def _drop(house: Pipeline, month: partitions.Month) -> bool:
     """Whether the month is gone. Who waits for its lock holds up all who come later, so we ask often, and shortly."""
+    span = {"since": month.start, "until": month.end}
     for _ in range(_TRIES):
         try:
-            await partitions.drop(house.rt.store, month)
+            # all of it is final, and older than any receipt: nothing is charged any more
+            charged = await house.rt.store.read(store.CHARGED_IN(span))
+            await partitions.drop(house.rt.store, month, *_forgotten(house, charged))
         except Unavailable:
             await asyncio.sleep(_TRY_EVERY_S)
         else:
             return True
     house.rt.log.warning("a month could not be dropped: its tables are in use", month=month.name)
     return False
+
+
+def _forgotten(house: Pipeline, charged: Iterable[Sequence[Any]]) -> list[Op]:
+    """What messages came to that are deleted, rows of (account, price, upstream): the books keep it as a sum."""
+    sums: Counter[int] = Counter()
+    for account_id, price, upstream in charged:
+        sums[account_id] += int(price or 0)
+        if upstream and (reseller := house.tariffs.reseller_of(account_id)) is not None:
+            sums[reseller] += int(upstream)
+    return [
+        FORGET({"account_id": account_id, "charged": amount}) for account_id, amount in sorted(sums.items()) if amount
+    ]
 
 
 # -- slices ---------------------------------------------------------------------------------------------------------
@@ -139,12 +156,14 @@ async def _delete(house: Pipeline, before: Callable[[int], int], done: Forgotten
         span = {"account_id": account_id, "before": before(account_id)}
         async for rows in _slices(house, store.OLD_OF, span, 0):
             keys = [(row[0],) for row in rows]
+            charged = [(account_id, price, upstream) for _, price, upstream in rows]
             await _unit(
                 house,
                 store.DELETE_TAGS(keys),
                 store.DELETE_PARTS(keys),
                 store.DELETE_HISTORY(keys),
                 store.DELETE_MESSAGES(keys),
+                *_forgotten(house, charged),
             )
             done.messages += len(keys)
 

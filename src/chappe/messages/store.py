@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from chappe.messages.model import Message, Queued, State
+from chappe.billing.ledger.model import CHARGED
+from chappe.messages.model import UNSENT, Message, Queued, State
 from chappe.storage import Statement, delete_many, insert_many, sql, update_many
 from chappe.storage.once import sql_once
 from chappe.storage.schema import (
@@ -60,6 +61,13 @@ messages = sa.Table(
     optional("sent_at", Millis),
     optional("final_at", Millis),
     required("country", Text),
+    optional("operator", Text),  # MCC and MNC, after portability
+    optional("route_id", Id),
+    optional("price", Id),  # micro-units of its account's currency; null: not billed
+    optional("upstream", Id),  # what its reseller pays, of the reseller's currency
+    optional("cost", Id),
+    optional("cost_currency", Text),
+    required("money", Small, 0),  # billing.ledger.model: held, charged, given back; by which contracts
     sa.Index("messages_account", "account_id", "id"),
     sa.Index("messages_recipient", "account_id", "recipient", "id"),
     partial_index("messages_thread", "account_id", "correlation_id", "id", where="correlation_id is not null"),
@@ -220,13 +228,16 @@ def message(row: tuple[object, ...], start: int = 0) -> Message:
     return made
 
 
-_UNSENT = f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}, {State.QUEUED:d}, {State.SENDING:d})"
+_UNSENT = f"t.state in ({', '.join(f'{state:d}' for state in UNSENT)})"
+
+
+_SAME = "t.version = u.version"  # else somebody moved it since it was read, and perhaps its money
 
 
 def _closing(state: State) -> Statement:
-    """Ends messages that no supplier has taken: rows of (id, error, final_at)."""
-    to = (("state", str(int(state))), "error", "final_at", ("version", "t.version + 1"))
-    return update_many(messages, ("id",), to, _UNSENT)
+    """Ends messages that no supplier has taken: rows of (id, error, final_at, money, version)."""
+    to = (("state", str(int(state))), "error", "final_at", "money", ("version", "t.version + 1"))
+    return update_many(messages, ("id",), to, f"{_UNSENT} and {_SAME}")
 
 
 # -- accept --------------------------------------------------------------------------------------------------------
@@ -288,8 +299,11 @@ ADD_PARTS = insert_many(parts, ignore=True)
 MARK_SENT = update_many(
     messages,
     ("id",),
-    (("state", str(int(State.SENT))), "sent_at", "connector_id", "attempt", ("version", "t.version + 1")),
-    _UNSENT,
+    (("state", str(int(State.SENT))), "sent_at", "connector_id", "attempt", "money", ("version", "t.version + 1")),
+    f"{_UNSENT} and {_SAME}",
+)
+REPRICE = update_many(
+    messages, ("id",), ("operator", "route_id", "price", "upstream", "cost", "cost_currency", "money"), _SAME
 )
 MARK_SENDING = update_many(
     messages,
@@ -299,9 +313,7 @@ MARK_SENDING = update_many(
 )
 MARK_FAILED = _closing(State.FAILED)
 MARK_EXPIRED = _closing(State.EXPIRED)
-SETTLE = update_many(
-    messages, ("id",), ("state", "error", "final_at", ("version", "t.version + 1")), "t.version = u.version"
-)
+SETTLE = update_many(messages, ("id",), ("state", "error", "final_at", "money", ("version", "t.version + 1")), _SAME)
 DEQUEUE = delete_many(queue, ("message_id",), "t.claim in (0, u.claim)")  # as for REQUEUE; 0: it waits for another try
 REQUEUE = update_many(
     queue,
@@ -370,14 +382,15 @@ DUE_SCHEDULED = sql(
 RELEASE = update_many(
     queue,
     ("message_id",),
-    ("connector_id", ("state", str(int(Queued.WAITING)))),
+    ("connector_id", "due_at", ("state", str(int(Queued.WAITING)))),
     f"t.state = {Queued.SCHEDULED:d}",
 )
+POSTPONE = update_many(queue, ("message_id",), ("due_at",), f"t.state = {Queued.SCHEDULED:d}")
 MARK_QUEUED = update_many(
     messages,
     ("id",),
     (("state", str(int(State.QUEUED))), "connector_id", ("version", "t.version + 1")),
-    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d})",
+    f"t.state in ({State.ACCEPTED:d}, {State.SCHEDULED:d}) and {_SAME}",
 )
 STRANDED = sql(
     f"""select q.attempt, q.tried, {MESSAGE} from queue q join messages m on m.id = q.message_id
@@ -425,9 +438,16 @@ LATE_DONE = sql(
 NEXT_ACCOUNT = sql("select min(account_id) from messages where account_id > :after")
 NEXT_INBOUND_ACCOUNT = sql("select min(account_id) from inbound where account_id > :after")
 # what still waits is kept, however old: it was accepted, and is forgotten when it is done
+_CHARGED = f"(money & 3) = {CHARGED:d} and test = 0"
 OLD_OF = sql(
-    "select id from messages m where account_id = :account_id and id > :after and id < :before "
+    f"select id, case when {_CHARGED} then price else 0 end, case when {_CHARGED} then upstream end from messages m "
+    "where account_id = :account_id and id > :after and id < :before "
     "and not exists (select 1 from queue q where q.message_id = m.id) order by id limit :limit"
+)
+CHARGED_IN = sql(  # what the messages of a month came to, before it goes
+    f"select account_id, sum(price), sum(upstream) from messages where id >= :since and id < :until and {_CHARGED} "
+    "group by account_id",
+    name="charged in",
 )
 OLD_INBOUND_OF = sql(
     "select id from inbound where account_id = :account_id and id > :after and id < :before order by id limit :limit"
@@ -479,6 +499,13 @@ SLICE_OF_PARKED = sql(
 SLICE_OF_TAGS = _slice_of(message_tags)
 SLICE_OF_PARTS = _slice_of(parts)
 
+# -- simulation ----------------------------------------------------------------------------------------------------
+SAMPLE = sql(
+    f"select {MESSAGE} from messages m where m.id >= :since and m.id < :until and m.test = 0 "
+    "order by m.id limit :limit",
+    name="sample",
+)
+
 # -- by hand -------------------------------------------------------------------------------------------------------
 GET = sql(f"select {MESSAGE} from messages m where m.id = :id")
 GET_MANY = sql(f"select {MESSAGE} from messages m where m.id in each(:ids, bigint)")
@@ -490,7 +517,9 @@ PARTS = sql(
     """select attempt, part, connector_id, provider_id, state, error, sent_at, final_at from parts
     where message_id = :message_id order by attempt, part"""
 )
-REWRITE = update_many(messages, ("id",), ("text", "encoding", "segments", "options"))
+REWRITE = update_many(
+    messages, ("id",), ("text", "encoding", "segments", "options", ("version", "t.version + 1")), _SAME
+)
 # touches the row that a dispatcher would claim, so that only one of the two gets it
 HOLD_WAITING = update_many(
     queue, ("message_id",), (("claim", "0"),), f"t.state in ({Queued.WAITING:d}, {Queued.SCHEDULED:d})"

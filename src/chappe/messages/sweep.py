@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from chappe import ids
+from chappe import ids, senders
+from chappe.billing import Moves
+from chappe.errors import Refused
 from chappe.events import MessageUpdated
-from chappe.messages import history, routes, store
-from chappe.messages.model import PartState, State, encode_json, may_become
+from chappe.messages import history, prices, roads, store
+from chappe.messages.model import UNSENT, Message, PartState, State, encode_json, may_become
 from chappe.messages.news import update
 from chappe.messages.receipts import candidate_of, same_number
-from chappe.storage import Conflict
+from chappe.routing.throttles import Denied, Passed
+from chappe.storage import Conflict, Op
 
 if TYPE_CHECKING:
     from chappe.messages.pipeline import Pipeline
@@ -20,6 +23,7 @@ SLICE = 500
 EVERY_S = 1.0
 STRANDED_AFTER_MS = 30_000  # a connector is given this long to come back before its messages leave by another
 PARKED_EVERY_S = 5.0
+ASK_AGAIN_S = 60.0  # of the throttles, for a scheduled message that they do not let go yet
 UNCLAIMED_AFTER_MS = 15_000  # longer than a claim may be on its way
 _UNMATCHED_FOR_MS = 10 * 60_000  # a receipt that matches nothing for so long is left alone, visible
 _EXPIRED = {"code": "validity_expired", "permanent": False}
@@ -34,14 +38,17 @@ async def expire(house: Pipeline) -> int:
     error = encode_json(_EXPIRED).decode()
     messages = [store.message(row, 1) for row in rows]
     events: list[MessageUpdated] = []
+    moves = Moves(house.tariffs)
     for message in messages:
         message.error, message.final_at = error, now
+        moves.settle(message, taken=False, first=True)
         events.append(update(house, message, State.EXPIRED, now))
     steps = [history.step(m.id, house.rt.ids.next(), now, history.EXPIRED, _EXPIRED) for m in messages]
     await house.rt.events.write(
         store.TAKE_WAITING([(m.id,) for m in messages], expect=len(messages)),
-        store.MARK_EXPIRED([(m.id, error, now) for m in messages]),
+        store.MARK_EXPIRED([(m.id, error, now, m.money, m.version) for m in messages], expect=len(messages)),
         store.ADD_HISTORY(steps),
+        *moves.ops(house.rt.ids),
         tell=events,
     )
     return len(messages)
@@ -56,10 +63,12 @@ async def give_up_waiting(house: Pipeline) -> int:
     messages = {row[3]: store.message(row, 3) for row in rows}
     settle: list[Any] = []
     steps, events = [], []
+    moves = Moves(house.tariffs)
     for message in messages.values():
         if may_become(message.state, State.UNCONFIRMED):
+            moves.settle(message, taken=message.sent_at is not None, first=message.state in UNSENT)
             message.state, message.final_at = State.UNCONFIRMED, now
-            settle.append((message.id, int(State.UNCONFIRMED), message.error, now, message.version))
+            settle.append((message.id, int(State.UNCONFIRMED), message.error, now, message.money, message.version))
             steps.append(history.step(message.id, house.rt.ids.next(), now, history.UNCONFIRMED))
             events.append(update(house, message, State.UNCONFIRMED, now))
     closed = [(row[3], row[0], row[1], int(PartState.UNCONFIRMED), None, now) for row in rows]
@@ -67,30 +76,111 @@ async def give_up_waiting(house: Pipeline) -> int:
         store.SETTLE(settle, expect=len(settle)),
         store.SETTLE_PARTS(closed),
         store.ADD_HISTORY(steps),
+        *moves.ops(house.rt.ids),
         tell=events,
     )
     return len(rows)
 
 
 async def release(house: Pipeline) -> int:
-    """Scheduled messages whose time has come are routed again and queued."""
+    """Scheduled messages whose time has come are checked, routed and priced again, and queued."""
     now = house.rt.clock.now()
     rows = await house.rt.store.scan(store.DUE_SCHEDULED({"now": now, "limit": SLICE}))
     if not rows:
         return 0
-    moved, steps = [], []
+    unit = _Released(house, now)
     for row in rows:
-        message = store.message(row)
-        connector = routes.current(house, message)
-        moved.append((message.id, connector))
-        said = {"connector": house.connector_name(connector)}
-        steps.append(history.step(message.id, house.rt.ids.next(), now, history.RELEASED, said, attempt=1))
-    await house.rt.store.write(
-        store.RELEASE(moved, expect=len(moved)), store.MARK_QUEUED(moved), store.ADD_HISTORY(steps)
-    )
-    for connector_id in {connector for _, connector in moved}:
+        unit.take(store.message(row))
+    try:
+        await house.rt.events.write(*unit.ops(), tell=unit.events)
+    except BaseException:
+        unit.give_back()
+        raise
+    for connector_id in {row[1] for row in unit.released}:
         house.dispatcher.queued(connector_id)
     return len(rows)
+
+
+class _Released:
+    """What one round of `release` writes."""
+
+    def __init__(self, house: Pipeline, now: int) -> None:
+        self._house, self._now = house, now
+        self._moves = Moves(house.tariffs)
+        self._passed: list[Passed] = []
+        self.released: list[Any] = []
+        self.events: list[MessageUpdated] = []
+        self._queued: list[Any] = []
+        self._repriced: list[Any] = []
+        self._postponed: list[Any] = []
+        self._refused: list[Any] = []
+        self._steps: list[Any] = []
+
+    def take(self, message: Message) -> None:
+        refusal = self._refusal(message)
+        if refusal is not None:
+            self._refuse(message, refusal)
+            return
+        onward = roads.due(self._house, message, self._now)
+        if isinstance(onward, Denied):
+            wait = min(onward.retry_after or ASK_AGAIN_S, ASK_AGAIN_S)
+            self._postponed.append((message.id, self._now + round(wait * 1000)))
+        else:
+            self._release(message, onward)
+
+    def _refusal(self, message: Message) -> Refused | None:
+        """What was allowed when it was accepted may not be any more."""
+        account = self._house.accounts.account(message.account_id)
+        if account is None or message.test:
+            return None
+        book, country, purpose = self._house.senders, message.country, message.purpose
+        return senders.check(book, account, message.sender, country, self._now, purpose)
+
+    def _refuse(self, message: Message, refusal: Refused) -> None:
+        told = {"code": refusal.code, "permanent": True, "detail": refusal.message}
+        message.error, message.final_at = encode_json(told).decode(), self._now
+        self._moves.settle(message, taken=False, first=True)
+        self._refused.append((message.id, message.error, self._now, message.money, message.version))
+        self._note(message, history.FAILED, told)
+        self.events.append(update(self._house, message, State.FAILED, self._now))
+
+    def _release(self, message: Message, onward: roads.Onward) -> None:
+        if onward.quote is not None:
+            prices.reprice(self._moves, message, onward.quote)
+            message.route_id = onward.route_id
+            self._repriced.append(prices.repriced(message))
+        due = None
+        if onward.passed is not None:
+            self._passed.append(onward.passed)
+            due = onward.passed.due
+        self.released.append((message.id, onward.connector_id, due or min(message.send_at or self._now, self._now)))
+        self._queued.append((message.id, onward.connector_id, message.version))
+        said: dict[str, Any] = {"connector": self._house.connector_name(onward.connector_id)}
+        if onward.route_id:
+            said["route"] = onward.route_id
+        if due is not None:
+            said["throttled_until"] = due
+        self._note(message, history.RELEASED, said)
+
+    def _note(self, message: Message, kind: str, said: dict[str, Any]) -> None:
+        self._steps.append(history.step(message.id, self._house.rt.ids.next(), self._now, kind, said, attempt=1))
+
+    def ops(self) -> list[Op]:
+        ids = [(row[0],) for row in self._refused]
+        guarded = (
+            (store.TAKE_WAITING, ids),
+            (store.RELEASE, self.released),
+            (store.POSTPONE, self._postponed),
+            (store.REPRICE, self._repriced),
+            (store.MARK_QUEUED, self._queued),
+            (store.MARK_FAILED, self._refused),
+        )
+        ops = [statement(rows, expect=len(rows)) for statement, rows in guarded if rows]
+        return [*ops, store.ADD_HISTORY(self._steps), *self._moves.ops(self._house.rt.ids)]
+
+    def give_back(self) -> None:
+        for passed in self._passed:
+            self._house.gate.give_back(passed)
 
 
 async def rescue(house: Pipeline) -> int:
@@ -105,7 +195,7 @@ async def rescue(house: Pipeline) -> int:
         for row in rows:
             message = store.message(row, 2)
             tried = [int(c) for c in row[1].split(",") if c]
-            following = routes.following(house, message, [*tried, connector_id], usable=True)
+            following = roads.following(house, message, [*tried, connector_id], usable=True)
             if following is None:
                 continue
             moves.append((message.id, following.id, row[0] + 1, row[1]))

@@ -69,7 +69,7 @@ from chappe.senders.protect import Names, Protected, fold
 from chappe.senders.registrations import MAX_DOCUMENT, STATES, Document, Fees, Particulars, Registration, State
 from chappe.senders.room import book
 from chappe.senders.rules import Rule, Word, all_rules, rules_of, words_of
-from chappe.senders.store import DEFAULTS, POOLS, PROTECTED, SENDERS
+from chappe.senders.store import DEFAULTS, POOLS, PROTECTED, ROOM, SENDERS
 from chappe.senders.ten_dlc import (
     Brand,
     BrandDetails,
@@ -100,6 +100,7 @@ __all__ = [
     "POOLS",
     "PREFIX",
     "PROTECTED",
+    "ROOM",
     "SENDERS",
     "STATES",
     "Book",

@@ -41,6 +41,11 @@ ERROR_NUMBER: Final[dict[str, int]] = {
     "validity_expired": 214,
     "in_doubt": 215,
     "canceled_by_customer": 216,
+    "sender_not_allowed": 217,
+    "sender_against_rules": 218,
+    "sender_not_registered": 219,
+    "sender_lookalike": 220,
+    "sender_invalid": 221,
     "unknown_error": 255,
 }
 _GSM: Final = 3  # network types of network_error_code (SMPP 3.4, 5.3.2.31)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from chappe.accounts import LoginDialect, SmppLogin
+from chappe.accounts import LoginDialect, Purpose, SmppLogin
 from chappe.messages import PURPOSES, Submission, Wire
-from chappe.messages.model import PLAIN, Purpose
+from chappe.messages.model import PLAIN
 from chappe.smpp import Pdu, status, times, tlv
 from chappe.smsc.addresses import read_destination, read_source
 from chappe.smsc.on import ORIGIN
