@@ -110,6 +110,41 @@ class Senders(Section):
     expiry_warning_days: Annotated[Days, _help("days before its end that a registration's end is warned of")] = 30
 
 
+class Seller(Section):
+    """Who runs the installation, as invoices name it."""
+
+    name: Annotated[str, _help("legal name; invoices are not made without it")] = ""
+    address: Annotated[str, _help("postal address, in lines")] = ""
+    country: Annotated[str, Meta(pattern="^([A-Z]{2})?$"), _help("country (ISO 3166) of establishment")] = ""
+    vat_id: Annotated[str, _help("VAT number; without one no VAT is invoiced")] = ""
+    payment: Annotated[str, _help("how to pay, for example an IBAN; on invoices that are not paid from a balance")] = ""
+
+
+class Billing(Section):
+    base_currency: Annotated[
+        str, Meta(pattern="^[A-Z]{3}$"), _help("currency (ISO 4217) in which costs and margins are compared")
+    ] = "EUR"
+    close_after_days: Annotated[
+        int, Meta(ge=1, le=31), _help("days after the end of a month (UTC) that it is closed and invoiced")
+    ] = 3
+    credit_note_series: Annotated[
+        Literal["own", "same"], _help("own: credit notes are numbered CN-2027-000001; same: along with invoices")
+    ] = "own"
+    seller: Seller = field(default_factory=Seller)
+
+
+class RouteQuality(Section):
+    """How routes are measured and chosen by quality."""
+
+    half_life_minutes: Annotated[int, Meta(ge=1, le=10_080), _help("minutes after which a message counts half")] = 120
+    explore_percent: Annotated[
+        float, Meta(ge=0, le=20), _help("per cent of the messages that try connectors which are not the best")
+    ] = 3.0
+    receipt_floor_ms: Annotated[
+        int, Meta(ge=0, le=10_000), _help("milliseconds within which hardly any phone can confirm a message")
+    ] = 300
+
+
 class Limits(Section):
     batch_size: Annotated[int, Meta(ge=1, le=100_000), _help("messages in one API batch")] = 10_000
     body_bytes: Annotated[int, Meta(ge=1024, le=1 << 30), _help("size of an API request body")] = 16 << 20
@@ -147,6 +182,8 @@ class Settings(Struct, forbid_unknown_fields=True, kw_only=True):
     retention: Retention = field(default_factory=Retention)
     webhooks: Webhooks = field(default_factory=Webhooks)
     senders: Senders = field(default_factory=Senders)
+    billing: Billing = field(default_factory=Billing)
+    route_quality: RouteQuality = field(default_factory=RouteQuality)
     limits: Limits = field(default_factory=Limits)
     alarms: Alarms = field(default_factory=Alarms)
 
@@ -263,7 +300,7 @@ def _spell(kind: Any) -> str:
         return " | ".join(map(str, typing.get_args(kind)))
     if origin in (typing.Union, types.UnionType):
         return " | ".join(_spell(arg) for arg in typing.get_args(kind) if arg is not type(None))
-    return {str: "string", int: "integer", bool: "boolean", Path: "path"}[kind]
+    return {str: "string", int: "integer", float: "number", bool: "boolean", Path: "path"}[kind]
 
 
 # -- reading and complaining ----------------------------------------------------------------------------------------
@@ -348,14 +385,12 @@ def _unknown(tree: dict[str, Any], struct: type[Struct], above: Path_, places: d
 def _wrong(tree: dict[str, Any], places: dict[Path_, str]) -> list[str]:
     """A complaint for each value that does not fit its setting."""
     problems = []
-    sections = {name for name, hint in typing.get_type_hints(Settings).items() if _is_section(hint)}
-    for name in sections & tree.keys():
-        if not isinstance(tree[name], dict):
-            problems.append(f"{_place((name,), places)}: {name} is a table: write [{name}] and its settings below")
+    for keys in _sections(Settings, ()):
+        if not isinstance(_found(tree, keys), dict | msgspec.UnsetType):
+            name = ".".join(keys)
+            problems.append(f"{_place(keys, places)}: {name} is a table: write [{name}] and its settings below")
     for keys, kind, _, _ in _leaves(Settings, ()):
-        below: Any = tree
-        for key in keys:
-            below = below.get(key, msgspec.UNSET) if isinstance(below, dict) else msgspec.UNSET
+        below = _found(tree, keys)
         if below is msgspec.UNSET:
             continue
         try:
@@ -363,6 +398,21 @@ def _wrong(tree: dict[str, Any], places: dict[Path_, str]) -> list[str]:
         except msgspec.ValidationError as error:
             problems.append(f"{_place(keys, places)}: {_plain(error, keys)}")
     return problems
+
+
+def _found(tree: dict[str, Any], keys: Path_) -> Any:
+    """What stands there, UNSET for nothing."""
+    below: Any = tree
+    for key in keys:
+        below = below.get(key, msgspec.UNSET) if isinstance(below, dict) else msgspec.UNSET
+    return below
+
+
+def _sections(struct: type[Struct], above: Path_) -> Iterator[Path_]:
+    for name, hint in typing.get_type_hints(struct).items():
+        if _is_section(hint):
+            yield (*above, name)
+            yield from _sections(hint, (*above, name))
 
 
 def _is_section(hint: Any) -> bool:

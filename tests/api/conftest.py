@@ -12,10 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chappe import accounts, api, connectors, lookups, routing, senders, webhooks
+from chappe import accounts, api, connectors, routing, senders, webhooks
 from chappe.accounts import ACCOUNT_SCOPES
 from chappe.channels import Connector, Inbound, Link, LinkStatus, Outcome, Outgoing, Receipt, Sink
-from chappe.messages import Pipeline
+from chappe.messages import Pipeline, open_rooms
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Limits, Settings
 from chappe.settings import Webhooks as WebhookSettings
@@ -143,9 +143,7 @@ class World:
 
     async def start(self) -> None:
         rt = self.rt
-        for room in (accounts, connectors, routing, senders):
-            await room.start(rt)
-        self.lookups = await lookups.start(rt)
+        await open_rooms(rt)
         self.webhooks = await webhooks.start(rt)
         api.start(rt)
         self.pipeline = Pipeline(rt, self._open_link, alone=True)
@@ -164,7 +162,6 @@ class World:
         await self.server.stop()
         await self.webhooks.stop()
         await self.pipeline.stop()
-        await self.lookups.close()
         await self.rt.close()
 
     def client(self, key: str | None) -> Client:

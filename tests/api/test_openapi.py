@@ -130,13 +130,16 @@ async def test_every_example_is_taken_by_the_server(world: World, subtests: pyte
     making = [operation for operation in OPERATIONS if operation.example and not operation.parameters]
     await world.operator.post("/v1/senders", {"address": "Chappe"})
     for operation in sorted(making, key=_connectors_first):
-        if operation.name == "operator_retry":
-            continue  # it speaks of an event that failed
+        if operation.name in ("operator_retry", "price_lists_explain") or operation.tag in _OF_OTHERS:
+            continue  # one speaks of an event that failed, the others of an account, a list, a balance
         with subtests.test(operation.name):
             example = dict(operation.example or {}) | _local(operation)
             reply = await world.operator.call(operation.method, operation.path, json=example)
             assert reply.status < 300, reply.body
     assert len(making) > 8
+
+
+_OF_OTHERS = ("Top-ups", "Connector cards", "Account terms", "Invoicing")
 
 
 def _connectors_first(operation: Operation) -> bool:

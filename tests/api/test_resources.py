@@ -75,7 +75,7 @@ async def test_a_route_is_made_explained_and_changed(world: World) -> None:
     assert {tried["name"]: tried["reason"] for tried in answer["tried"]}["otp-fr"] == "the route is stopped"
     for change, code, param in (
         ({"connector": "nope"}, "connector_unknown", "connector"),
-        ({"connector": "lab"}, "connector_unknown", "connector_id"),
+        ({"connector": "lab"}, "connector_unknown", "connector"),
         ({"fallback_connectors": ["main", "nope"]}, "connector_unknown", "fallback_connectors[1]"),
         ({"account_id": "acc_1"}, "invalid_value", "account_id"),
         ({"prefix": "x"}, "invalid_value", "prefix"),

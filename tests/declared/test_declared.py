@@ -128,7 +128,8 @@ async def test_a_file_makes_everything_it_names(rt: Runtime, folder: Path) -> No
     assert sandbox is not None and (sandbox.credentials.password, sandbox.test) == ("sesame", True)
     assert senders.owner(senders.book(rt), orange.id, "33612345678") == acme.id
     table = routing.table(rt)
-    live, test = (routing.decide(table, acme.id, "33612345678", "otp", mode) for mode in (False, True))
+    asked = routing.Ask(acme.id, "33612345678", "FR", None, "otp", "Acme", "alphanumeric")
+    live, test = (table.decide(asked._replace(test=mode)) for mode in (False, True))
     assert live is not None and live.connectors == (orange.id,)
     assert test is not None and test.connectors == (sandbox.id,)
 

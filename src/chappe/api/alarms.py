@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chappe.runtime import Runtime
 
 EVERY_S: Final = 10.0
-Kind = Literal["snapshot", "waiting", "lag", "role", "wal", "disk", "clock"]
+Kind = Literal["snapshot", "waiting", "lag", "role", "wal", "disk", "clock", "usage", "route"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _NEEDED: Final = ("dispatch", "jobs")
 _MB: Final = 1_000_000
@@ -38,7 +38,9 @@ async def alarms(facts: Facts, limits: Alarms) -> list[Alarm]:
         *_roles(await facts.nodes()),
         *_waiting(await facts.lanes(), limits),
         *_lags(await facts.lags(), limits),
+        *_usage(await facts.usage_late()),
         *_store(await facts.health(), limits),
+        *(Alarm("route", one.about, one.words, one.action) for one in facts.demoted()),
     ]
 
 
@@ -63,6 +65,11 @@ def _lags(lags: Mapping[str, Lag], limits: Alarms) -> Iterator[Alarm]:
         if lag.age_ms > limits.lag_s * 1000:
             words = f"{name} has {lag.waiting:,} events to hear, the oldest is {age(lag.age_ms / 1000)} old"
             yield Alarm("lag", name, words, "Look at the log of the nodes with the role jobs.")
+
+
+def _usage(late: str | None) -> Iterator[Alarm]:
+    if late is not None:
+        yield Alarm("usage", "billing", late, "Look at the log of the nodes with the role jobs.")
 
 
 def _store(found: StoreHealth, limits: Alarms) -> Iterator[Alarm]:

@@ -100,9 +100,9 @@ def refused_for(error: Exception) -> Refused | None:
             return None
 
 
-def refused_with(code: str, message: str, param: str | None) -> Refused:
+def refused_with(code: str, message: str, param: str | None, retry_after: float | None = None) -> Refused:
     """The refusal of an item as the pipeline tells it."""
-    return Refused(code if code in ERRORS else "invalid_value", message, param=param)
+    return Refused(code if code in ERRORS else "invalid_value", message, param=param, retry_after=retry_after)
 
 
 def decode_body(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:

@@ -12,6 +12,7 @@ from chappe.api.house import Call, missing
 from chappe.api.operations import Resource
 from chappe.api.shapes import Listed, Page, Time, given, page_of, rfc
 from chappe.connectors import SmppSettings, StoredConnector
+from chappe.routing import throttles
 
 resource = Resource(
     "Connectors",
@@ -135,6 +136,7 @@ async def delete(call: Call, id: int) -> None:
     used_by = [
         *(f"route {name}" for name in routing.table(call.rt).using(id)),
         *(f"sender {address}" for address in senders.book(call.rt).using(id)),
+        *(f"throttle {name}" for name in throttles.using(call.rt, id)),
     ]
     await connectors.delete_connector(call.rt, call.actor, id, used_by)
 

@@ -15,9 +15,12 @@ from msgspec import Struct
 
 from chappe import accounts, connectors, ids, nodes
 from chappe.api import store
+from chappe.billing import reports
 from chappe.events.outbox import Lag
 from chappe.messages import Lane
 from chappe.nodes import NodeInfo
+from chappe.routing import quality
+from chappe.routing.quality import RouteAlarm
 from chappe.storage.health import StoreHealth, health
 
 if TYPE_CHECKING:
@@ -93,10 +96,18 @@ class Facts:
         self.customers = Sparing(rt.clock, COUNT_S, self._customers)
         self.held = Sparing(rt.clock, COUNT_S, self._held)
         self.health = Sparing(rt.clock, HEALTH_S, self._health)
+        self.usage_late = Sparing(rt.clock, COUNT_S, lambda: reports.late(rt))
 
     def connector_name(self, connector_id: int) -> str:
         connector = connectors.book(self._rt).get(connector_id)
         return connector.name if connector is not None else ids.public("con", connector_id)
+
+    def demoted(self) -> list[RouteAlarm]:
+        """The connectors that live quality keeps traffic from; a process that does not route knows of none."""
+        try:
+            return quality.alarms(self._rt, self.connector_name)
+        except KeyError:
+            return []
 
     async def _nodes(self) -> list[NodeInfo]:
         """Those that serve, the oldest first."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from chappe import ids, messages, numbers
+from chappe import billing, ids, messages, numbers
 from chappe.api.house import Call, House
 from chappe.api.operations import Resource
 from chappe.api.shapes import (
@@ -87,12 +87,24 @@ class StepOut(Struct, frozen=True):
     response: Frame | None
 
 
+class MessageMoneyOut(Struct, frozen=True):
+    """What a message brings and costs, and by which rows: for keys with the scope `rates`."""
+
+    charged_on: Annotated[Literal["submit", "delivered"], Meta(description="By the contract with the customer.")]
+    upstream: Annotated[str | None, Meta(description="What the account's reseller pays, in the reseller's currency.")]
+    cost: Annotated[str | None, Meta(description="What the supplier asks; null where that is not known.")]
+    cost_currency: str | None
+    cost_booked: bool
+    how: Annotated[list[str], Meta(description="How the price comes about today, row by row.")]
+
+
 class ExplanationOut(Struct, frozen=True):
     """The whole life of a message, oldest step first."""
 
     message: MessageOut
     attempts: list[AttemptOut]
     history: list[StepOut]
+    money: Annotated[MessageMoneyOut | None, Meta(description="null for keys without the scope `rates`.")]
 
 
 @resource.get("/v1/messages", errors=("invalid_cursor",))
@@ -138,6 +150,20 @@ async def explain(call: Call, id: int) -> ExplanationOut:
         message=message_out(call.house, told.message),
         attempts=_attempts(call.house, told),
         history=[step_out(call.house, step) for step in told.steps],
+        money=_money(call.house, told.message) if call.caller.key.may("rates") else None,
+    )
+
+
+def _money(house: House, message: messages.Message) -> MessageMoneyOut | None:
+    if message.test:
+        return None
+    return MessageMoneyOut(
+        charged_on="delivered" if message.money & billing.ON_DELIVERY else "submit",
+        upstream=None if message.upstream is None else billing.decimal(message.upstream),
+        cost=None if message.cost is None else billing.decimal(message.cost),
+        cost_currency=message.cost_currency,
+        cost_booked=bool(message.money & billing.COST_BOOKED),
+        how=messages.price_explained(house.pipeline, message),
     )
 
 

@@ -262,6 +262,7 @@ def _success(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         made["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif alternatives(operation.returns):
         made["content"] = {"application/json": {"schema": schemas.of(operation.returns)}}
+        made["content"] |= {kind: {"schema": {"type": "string"}} for kind in operation.also}
     return made
 
 

@@ -2,7 +2,8 @@
 
 A handler says by its parameters what it takes: `body` and `query` are Structs, the others stand in its path as
 `{name:kind}` and arrive as the number of a public id of that kind. What it returns is the answer; None is a 204. With
-`reads` it takes bodies of other media types, too, made of their bytes; with `media` it answers an `Answer` of these.
+`reads` it takes bodies of other media types, too, made of their bytes; with `media` it answers an `Answer` of these,
+with `also` it may, instead of JSON.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Operation:
     decoder: msgspec.json.Decoder[Any] | None = None
     reads: Mapping[str, Callable[[bytes], Any]] = field(default_factory=dict)
     media: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
@@ -115,6 +117,7 @@ class Resource:
         errors: Sequence[str] = (),
         reads: Mapping[str, Callable[[bytes], Any]] | None = None,
         media: Sequence[str] = (),
+        also: Sequence[str] = (),
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             hints = get_type_hints(handler, include_extras=True)
@@ -139,6 +142,7 @@ class Resource:
                 decoder=None if body is None else msgspec.json.Decoder(body),
                 reads=reads or {},
                 media=tuple(media),
+                also=tuple(also),
             )
             self.operations.append(operation)
             return handler
@@ -171,7 +175,7 @@ async def serve(house: House, operation: Operation, request: Request[Any, Any, A
     if key is None:
         return await _run(operation, call, paths, query, body, reader)
     address = operation.method + request.scope["path"]
-    if reader is not None:  # its options are in the query
+    if operation.query is not None and request.scope["query_string"]:  # it says what is to be done, too
         address += "?" + request.scope["query_string"].decode("latin-1")
     told = idempotency.Told.of(call, key, address, body)
     return await idempotency.once(house.rt, told, lambda: _run(operation, call, paths, query, body, reader))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chappe import ids, messages
+from chappe import billing, ids, messages
 from chappe.api.access import Caller
 from chappe.api.answers import (
     JSON,
@@ -47,6 +47,7 @@ from chappe.api.shapes import (
     first_status,
     maybe_rfc,
     message_fields,
+    price_out,
     rfc,
     wire_options,
 )
@@ -89,7 +90,7 @@ class Sending:
         except Replay as before:
             return await self._again(caller, before.results[0], request_id)
         if isinstance(result, Refusal):
-            raise refused_with(result.code, result.message, result.param)
+            raise refused_with(result.code, result.message, result.param, result.retry_after)
         return answer(_sent(self._house, asked, result), 202)
 
     def known(self, headers: Headers) -> Caller | None:
@@ -114,7 +115,7 @@ class Sending:
             def taken(result: Result | BaseException) -> None:
                 try:
                     if isinstance(result, Refusal):
-                        raise refused_with(result.code, result.message, result.param)
+                        raise refused_with(result.code, result.message, result.param, result.retry_after)
                     if isinstance(result, BaseException):
                         raise result
                     out = answer(_sent(self._house, asked, result), 202)
@@ -280,6 +281,7 @@ def _sent(house: House, asked: Submission, taken: Accepted) -> SentMessage:
         encoding=taken.encoding,
         segments=taken.segments,
         characters=None if taken.text is None else taken.chars,
+        price=price_out(house, asked.account_id, taken.price, billing.HELD),
         error=None,
         correlation_id=asked.correlation_id,
         tags=list(asked.tags),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, field
 
-from chappe import ids
+from chappe import billing, ids
 from chappe.clock import parse_rfc3339
 from chappe.errors import DELIVERY, Refused
 from chappe.messages import PURPOSES, STATE_OF, Message, Wire
@@ -164,6 +164,17 @@ class WireOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     connector: str | None = None
 
 
+class PriceOut(Struct, frozen=True):
+    """What a message costs its account."""
+
+    amount: Annotated[str, Meta(description="Of the whole message.", examples=["0.145"])]
+    currency: Annotated[str, Meta(examples=["EUR"])]
+    state: Annotated[
+        Literal["held", "charged", "given_back"],
+        Meta(description="Held from the moment it is accepted; then charged or given back, by contract."),
+    ]
+
+
 class MessageOut(Struct, frozen=True, kw_only=True):
     """A message to one recipient."""
 
@@ -179,6 +190,7 @@ class MessageOut(Struct, frozen=True, kw_only=True):
     encoding: Annotated[str, Meta(examples=["gsm7"])]
     segments: int
     characters: int | None
+    price: Annotated[PriceOut, Meta(description="null where the account is not billed by the message.")] | None
     error: DeliveryError | None
     correlation_id: str | None
     tags: list[str]
@@ -245,6 +257,14 @@ def wire_options(wire: Wire) -> WireOptions:
     )
 
 
+def price_out(house: House, account_id: int, price: int | None, state: int) -> PriceOut | None:
+    """`state` as `billing.state_of` gives it."""
+    if price is None or state == 0:
+        return None
+    currency = house.pipeline.tariffs.currency_of(account_id) or ""
+    return PriceOut(billing.decimal(price), currency, billing.WORDS[state])  # type: ignore[arg-type]
+
+
 def message_fields(house: House, m: Message) -> dict[str, Any]:
     """A stored message as the fields of `MessageOut`."""
     decode = msgspec.json.decode
@@ -261,6 +281,7 @@ def message_fields(house: House, m: Message) -> dict[str, Any]:
         "encoding": m.encoding,
         "segments": m.segments,
         "characters": None if m.text is None else len(m.text),
+        "price": price_out(house, m.account_id, m.price, billing.state_of(m.money)),
         "error": delivery_error(decode(m.error) if m.error else None),
         "correlation_id": m.correlation_id,
         "tags": decode(m.tags) if m.tags else [],

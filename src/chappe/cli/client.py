@@ -66,6 +66,9 @@ class Api:
     async def post(self, path: str, body: Any = None, **headers: str) -> Any:
         return await self._ask("POST", path, json=body, headers=headers)
 
+    async def patch(self, path: str, body: Any) -> Any:
+        return await self._ask("PATCH", path, json=body)
+
     async def upload(self, path: str, body: bytes, media_type: str, **query: Any) -> Any:
         """POST what is no JSON; the answer is."""
         pairs = [(name, str(value)) for name, value in query.items() if value is not None]

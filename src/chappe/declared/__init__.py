@@ -15,10 +15,12 @@ from chappe.declared.export import export
 from chappe.declared.lookups import LookupSources
 from chappe.declared.people import Accounts, Keys, Logins
 from chappe.declared.plan import Plan, Step, apply_plan, make_plan
+from chappe.declared.routes import AccountGroups, Routes
 from chappe.declared.secrets import SecretRef, Secrets
 from chappe.declared.section import Item, Key, Section, World
 from chappe.declared.senders import ProtectedSenders, SenderDefaults, SenderPools
-from chappe.declared.supply import Connectors, Routes, Senders
+from chappe.declared.supply import Connectors, Senders
+from chappe.declared.throttles import Throttles
 from chappe.declared.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ SECTIONS: tuple[Section, ...] = (
     SenderDefaults(),
     ProtectedSenders(),
     Webhooks(),
+    AccountGroups(),
     Routes(),
+    Throttles(),
     LookupSources(),
 )
 """In the order in which they can refer to each other."""

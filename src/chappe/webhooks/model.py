@@ -22,10 +22,12 @@ EventType = Literal[
     "message.read",
     "message.received",
     "webhook_endpoint.paused",
+    "balance.low",
 ]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 RECEIVED: EventType = "message.received"
 ENDPOINT_PAUSED: EventType = "webhook_endpoint.paused"
+BALANCE_LOW: EventType = "balance.low"
 # the states of a message that are told: those that a customer could not know from the answer to the request
 TYPE_OF_STATE: dict[str, EventType] = {
     name.removeprefix("message."): name for name in EVENT_TYPES if name.startswith("message.") and name != RECEIVED

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chappe.events import Effects, EndpointPaused, Event, InboundReceived, MessageUpdated
+from chappe.events import BalanceLow, Effects, EndpointPaused, Event, InboundReceived, MessageUpdated
 from chappe.storage import Op
 from chappe.webhooks import payload, store
 from chappe.webhooks.book import Book, book
 from chappe.webhooks.model import (
+    BALANCE_LOW,
     ENDPOINT_PAUSED,
     RECEIVED,
     TYPE_OF_STATE,
@@ -48,6 +49,12 @@ def register(rt: Runtime, sender: Sender) -> None:
         at_once=partial(notify_inbound_at_once, sender),
     )
     rt.events.on(EndpointPaused, "webhooks.paused", partial(notify_paused, sender))
+    rt.events.on(
+        BalanceLow,
+        "webhooks.balance",
+        partial(notify_balance, sender),
+        wanted=lambda event: bool(book(rt).wanting(event.account_id, BALANCE_LOW, False)),
+    )
 
 
 def _tells(known: Book, event: MessageUpdated) -> bool:
@@ -108,6 +115,16 @@ async def notify_paused(sender: Sender, rt: Runtime, events: list[EndpointPaused
             if endpoint.id != event.endpoint_id and (not endpoint.events or ENDPOINT_PAUSED in endpoint.events)
         ]
         fresh += _deliveries(rt, event, ENDPOINT_PAUSED, payload.endpoint_paused(event), others)
+    return _later(sender, fresh)
+
+
+async def notify_balance(sender: Sender, rt: Runtime, events: list[BalanceLow]) -> list[Op]:
+    """An account runs out of money: its live endpoints hear of it."""
+    known = book(rt)
+    fresh: list[Pending] = []
+    for event in events:
+        wanting = known.wanting(event.account_id, BALANCE_LOW, False)
+        fresh += _deliveries(rt, event, BALANCE_LOW, payload.balance_low(event), wanting)
     return _later(sender, fresh)
 
 

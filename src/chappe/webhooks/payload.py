@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct, field
 
 from chappe import ids
+from chappe.billing.ledger.model import decimal
 from chappe.errors import DELIVERY
-from chappe.events import EndpointPaused, InboundReceived, MessageUpdated
+from chappe.events import BalanceLow, EndpointPaused, InboundReceived, MessageUpdated
 
 _encode = msgspec.json.Encoder().encode
 
@@ -86,7 +87,21 @@ class PausedData(Struct, frozen=True):
     occurred_at: str | None
 
 
-Data = MessageData | InboundData | PausedData
+class BalanceData(Struct, frozen=True):
+    """What the account may still spend, and below which amount it wanted to be told; decimals of `currency`."""
+
+    id: str
+    status: str
+    currency: str
+    available: str
+    threshold: str
+    wallet: str
+    credit_limit: str
+    sequence: int
+    occurred_at: str | None
+
+
+Data = MessageData | InboundData | PausedData | BalanceData
 
 
 def body(event_id: int, kind: str, created_at: int, data: Data) -> str:
@@ -170,6 +185,20 @@ def endpoint_paused(event: EndpointPaused) -> PausedData:
         url=event.url,
         reason=event.reason,
         failures=event.failures,
+        sequence=0,
+        occurred_at=_time(event.occurred_at),
+    )
+
+
+def balance_low(event: BalanceLow) -> BalanceData:
+    return BalanceData(
+        id=ids.public("acc", event.account_id),
+        status="low",
+        currency=event.currency,
+        available=decimal(event.wallet + event.credit_limit),
+        threshold=decimal(event.threshold),
+        wallet=decimal(event.wallet),
+        credit_limit=decimal(event.credit_limit),
         sequence=0,
         occurred_at=_time(event.occurred_at),
     )

@@ -5,10 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chappe.errors import Refused
-from chappe.events import EndpointPaused, InboundReceived, MessageUpdated
+from chappe.events import BalanceLow, EndpointPaused, InboundReceived, MessageUpdated
 from chappe.webhooks import payload, store
 from chappe.webhooks.book import book
-from chappe.webhooks.model import ENDPOINT_PAUSED, EVENT_TYPES, RECEIVED, Attempt, Delivery, EventType, Origin, State
+from chappe.webhooks.model import (
+    BALANCE_LOW,
+    ENDPOINT_PAUSED,
+    EVENT_TYPES,
+    RECEIVED,
+    Attempt,
+    Delivery,
+    EventType,
+    Origin,
+    State,
+)
 from chappe.webhooks.post import post
 from chappe.webhooks.verbs import found_endpoint
 
@@ -86,6 +96,17 @@ def sample(account_id: int, kind: EventType | str, now: int) -> payload.Data:
         return payload.endpoint_paused(
             EndpointPaused(
                 account_id=account_id, occurred_at=now, endpoint_id=0, url=url, reason="failing", failures=10
+            )
+        )
+    if kind == BALANCE_LOW:
+        return payload.balance_low(
+            BalanceLow(
+                account_id=account_id,
+                occurred_at=now,
+                currency="EUR",
+                wallet=8_500_000,
+                credit_limit=0,
+                threshold=10_000_000,
             )
         )
     state = kind.removeprefix("message.")
