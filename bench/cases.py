@@ -74,12 +74,19 @@ class Case:
     """How many messages are enough."""
 
     def __init__(
-        self, kit: Kit, scratch: Path, database: Database, nodes: int = 1, settings: Mapping[str, str] | None = None
+        self,
+        kit: Kit,
+        scratch: Path,
+        database: Database,
+        nodes: int = 1,
+        settings: Mapping[str, str] | None = None,
+        *,
+        billed: bool = False,
     ) -> None:
         self.kit = kit
         self.database = database
         self.scratch = scratch
-        self.chappe = Installation(database, scratch, nodes, settings, self.serve)
+        self.chappe = Installation(database, scratch, nodes, settings, self.serve, billed=billed)
         self.sinks: list[Sink] = []
         self.rate = 0.0
         self._next = FIRST + int(time.time() * 10) % NUMBERS  # other numbers than the last time on this store

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import machine
+from bench import billed, machine
 from bench.databases import Database
 from bench.kit import Failed
 from tests.support import processes
@@ -26,7 +26,7 @@ name = "Bench"
 default_sender = "Bench"
 [[accounts.keys]]
 name = "all"
-scopes = ["messages:send", "messages:read", "webhooks"]
+scopes = ["messages:send", "messages:read", "webhooks", "rates", "routes"]
 secret = { env = "BENCH_KEY" }
 %LOGINS%
 [[accounts.senders]]
@@ -71,8 +71,11 @@ class Installation:
         nodes: int = 1,
         settings: Mapping[str, str] | None = None,
         serve: Sequence[str] = SERVE,
+        *,
+        billed: bool = False,
     ) -> None:
         self.database = database
+        self._billed = billed
         self._scratch = scratch
         self._env = {
             "CHAPPE_DATA_DIR": str(database.folder),
@@ -92,12 +95,15 @@ class Installation:
     def start(self, operator_port: int, *, receipts: bool = True) -> float:
         """Configure and serve; gives the seconds from the start of the first process until it answers."""
         config = CONFIG.replace("%LOGINS%", "".join(LOGIN % n for n in range(LOGINS)))
-        self.apply(config.replace("%PORT%", str(operator_port)).replace("%RECEIPTS%", str(receipts).lower()))
+        config = config.replace("%PORT%", str(operator_port)).replace("%RECEIPTS%", str(receipts).lower())
+        self.apply(config + billed.routes() if self._billed else config)
         began = time.monotonic()
         asyncio.run(self.nodes[0].start())
         took = time.monotonic() - began
         for node in self.nodes[1:]:
             asyncio.run(node.start())
+        if self._billed:
+            billed.bill(self)
         return took
 
     def apply(self, config: str, secrets: Mapping[str, str] = SECRETS) -> None:

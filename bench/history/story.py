@@ -127,6 +127,7 @@ class Story:
                 *(None if one.tag is None else f'["{one.tag}"]', None, None, "smpp" if by_smpp else "api"),
                 *(cast.logins[one.account] if by_smpp else None, int(by_smpp), None, at + DAY_MS, cast.connector, 1),
                 *(error, None if state is State.FAILED else answered, None if state is State.SENT else final, "FR"),
+                *("20801", cast.route, None, None, None, None, 0),
             )
         )
         if one.tag is not None:
