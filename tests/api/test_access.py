@@ -201,6 +201,8 @@ async def test_ids_that_are_none_are_not_found(world: World, subtests: pytest.Su
     for operation in ONE:
         with subtests.test(operation.name):
             for wrong in ("0", "x_y", "msg_0000000000000", "%00", "%E9", "msg_" + "z" * 13, "a" * 1_000):
+                if wrong == "0" and any(kind == "number" for _, kind in operation.parameters):
+                    continue  # the version before the first
                 path = operation.template
                 for name, _ in operation.parameters:
                     path = path.replace("{" + name + "}", wrong)

@@ -23,7 +23,7 @@ resource = Resource(
     scope="routes",
 )
 
-MOST_MESSAGES = 10_000
+MOST_MESSAGES = 2_000
 MOST_DAYS = 90
 _DAY_MS = 86_400_000
 
@@ -51,7 +51,7 @@ class NewSimulation(Struct, forbid_unknown_fields=True, kw_only=True):
 
     draft_id: Draft = None
     message: Imagined | None = None
-    messages: Annotated[tuple[Imagined, ...], Meta(min_length=1, max_length=MOST_MESSAGES)] | None = None
+    messages: Annotated[tuple[Imagined, ...], Meta(min_length=1, description="At most 2,000.")] | None = None
     days: Annotated[int, Meta(ge=1, le=MOST_DAYS, description="Live traffic of the last days.")] | None = None
     sample: Annotated[
         int, Meta(ge=100, le=100_000, description="Of `days`: so many messages, spread evenly over the time.")
@@ -148,7 +148,7 @@ class SimulationOut(Struct, frozen=True):
 @resource.post(
     "/v1/routes/simulate",
     example={"message": {"to": "+33612345678", "from": "Acme", "purpose": "otp"}},
-    errors=("number_not_e164", "not_found"),
+    errors=("number_not_e164", "not_found", "batch_too_large"),
 )
 async def run(call: Call, body: NewSimulation) -> SimulationOut:
     """See what a draft of the routes would do, or what the routes do now."""
@@ -158,7 +158,7 @@ async def run(call: Call, body: NewSimulation) -> SimulationOut:
     now = routing.table(call.rt)
     after = now
     if body.draft_id is not None:
-        after = await routing.draft_table(call.rt, _number(body.draft_id, "rdr", "draft_id"))
+        after = await _draft(call, body.draft_id)
     if body.message is not None:
         told = simulate.explain_route(call.house.pipeline, after, _case(call, body.message, "message"))
         return SimulationOut(_explained(call, after, told), None)
@@ -166,8 +166,17 @@ async def run(call: Call, body: NewSimulation) -> SimulationOut:
     return SimulationOut(None, _compared(call, now, after, compared))
 
 
+async def _draft(call: Call, public: str) -> routing.Table:
+    try:
+        return await routing.draft_table(call.rt, _number(public, "rdr", "draft_id"))
+    except Refused as refused:
+        raise Refused(refused.code, refused.message, param="draft_id") from None
+
+
 def _cases(call: Call, body: NewSimulation) -> AsyncIterator[Sequence[Case]]:
     if body.messages is not None:
+        if len(body.messages) > MOST_MESSAGES:
+            raise Refused("batch_too_large", f"At most {MOST_MESSAGES:,} messages are tried at once.", param="messages")
         return simulate.given([_case(call, one, f"messages[{n}]") for n, one in enumerate(body.messages)])
     until = call.rt.clock.now()
     return simulate.traffic(call.rt, until - (body.days or 1) * _DAY_MS, until, body.sample)

@@ -112,7 +112,8 @@ class Api:
 def _error(status: int, body: str) -> ApiError:
     try:
         told = json.loads(body)["error"]
-        return ApiError(status, told["code"], told["message"], told.get("action") or "")
+        place = f"{told['param']}: " if "[" in (told.get("param") or "") else ""  # which of many
+        return ApiError(status, told["code"], place + told["message"], told.get("action") or "")
     except (ValueError, KeyError, TypeError):
         return ApiError(status, f"http_{status}", f"The server answered {status}.", "Is this Chappe's address?")
 

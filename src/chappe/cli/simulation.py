@@ -16,7 +16,7 @@ from chappe.cli.drafts import DraftOption, draft_of
 from chappe.cli.terminal import err, fail, out
 from chappe.tabular import Column, Table
 
-MOST = 10_000  # messages in one request
+MOST = 2_000  # messages in one request
 _COLUMNS = (
     Column("to", ("number", "msisdn", "phone", "recipient")),
     Column("from", ("sender",), required=False),
