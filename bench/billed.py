@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from chappe.numbers.operators import operators
 
-if TYPE_CHECKING:
-    from bench.installation import Installation
-
+Call = Callable[..., Any]
+"""Method, path, body: the JSON of the answer."""
 CUSTOMERS, SUPPLIER = "0.0725", "0.0412"
 RULES = 1_000  # that do not take the messages of the benchmark, but are looked at
 
@@ -31,27 +31,27 @@ def routes() -> str:
     return "".join(text)
 
 
-def bill(chappe: Installation) -> None:
+def bill(call: Call) -> None:
     """A prepaid account, a price for each operator, a card of the supplier, a throttle that lets everything through.
 
     Raises Failed."""
-    account = chappe.call("GET", "/v1/account")
+    account = call("GET", "/v1/account")
     priced = {(one.country, one.mccmnc) for one in operators()}
     rows = [{"country": country, "operator": code, "amount": CUSTOMERS} for country, code in sorted(priced)]
-    customers = _list(chappe, "customers", "customer", [{"amount": CUSTOMERS}, *rows])
-    supplier = _list(chappe, "supplier", "supplier", [{"amount": SUPPLIER}])
-    chappe.call("POST", "/v1/connector_cards", {"connector": "sink", "price_list_id": supplier})
+    customers = _list(call, "customers", "customer", [{"amount": CUSTOMERS}, *rows])
+    supplier = _list(call, "supplier", "supplier", [{"amount": SUPPLIER}])
+    call("POST", "/v1/connector_cards", {"connector": "sink", "price_list_id": supplier})
     terms = {"account_id": account["id"], "currency": "EUR", "price_list_id": customers}
-    chappe.call("POST", "/v1/account_terms", terms)
+    call("POST", "/v1/account_terms", terms)
     booked = {"account_id": account["id"], "amount": "900000.00", "currency": "EUR", "reference": "bench"}
-    chappe.call("POST", "/v1/top_ups", booked)
+    call("POST", "/v1/top_ups", booked)
     throttle: dict[str, Any] = {"name": "wide", "scope": "account", "account_id": account["id"], "limit": 100_000}
-    chappe.call("POST", "/v1/throttles", throttle | {"per": "second", "burst": 100_000})
+    call("POST", "/v1/throttles", throttle | {"per": "second", "burst": 100_000})
 
 
-def _list(chappe: Installation, name: str, kind: str, rows: list[dict[str, str]]) -> str:
-    made = chappe.call("POST", "/v1/price_lists", {"name": name, "kind": kind, "currency": "EUR"})
+def _list(call: Call, name: str, kind: str, rows: list[dict[str, str]]) -> str:
+    made = call("POST", "/v1/price_lists", {"name": name, "kind": kind, "currency": "EUR"})
     path = f"/v1/price_lists/{made['id']}/rates"
-    seen = chappe.call("POST", f"{path}/preview", {"rows": rows})
-    chappe.call("POST", f"{path}/import", {"preview_digest": seen["preview_digest"]})
+    seen = call("POST", f"{path}/preview", {"rows": rows})
+    call("POST", f"{path}/import", {"preview_digest": seen["preview_digest"]})
     return str(made["id"])

@@ -103,7 +103,7 @@ class Installation:
         for node in self.nodes[1:]:
             asyncio.run(node.start())
         if self._billed:
-            billed.bill(self)
+            billed.bill(self.call)
         return took
 
     def apply(self, config: str, secrets: Mapping[str, str] = SECRETS) -> None:

@@ -29,6 +29,11 @@ class Ids:
         self._sequence = 0
         self._lock = threading.Lock()
 
+    @property
+    def node(self) -> int:
+        """The number that it makes ids under, 0 to 255."""
+        return self._node >> _NODE_SHIFT
+
     def move(self, node: int) -> None:
         """Go on under another node number."""
         with self._lock:

@@ -15,7 +15,6 @@ from chappe.messages.model import Refusal
 if TYPE_CHECKING:
     from chappe.messages.model import Message
     from chappe.messages.pipeline import Pipeline
-    from chappe.messages.recorder import Rows
 
 FREE = Quote(None, None, None, None, False, False, None)
 
@@ -33,17 +32,17 @@ def quote(house: Pipeline, message: Message, connector_id: int, now: int, *, all
     return house.tariffs.quote(message.account_id, connector_id, place, message.segments, now, allow_loss=allow_loss)
 
 
-def rerouted(house: Pipeline, rows: Rows, message: Message, connector_id: int, now: int) -> None:
-    """It was taken by another connector than it was priced for."""
-    rows.moves.keep(message)
+def rerouted(house: Pipeline, moves: Moves, message: Message, connector_id: int, now: int) -> tuple[object, ...]:
+    """It was taken by another connector than it was priced for. Returns its row of REPRICE."""
+    moves.keep(message)
     message.connector_id = connector_id
     told = quote(house, message, connector_id, now, allow_loss=True)
     if isinstance(told, Unpriced):  # it was sent: what it costs is what it cost
         cost = house.tariffs.cost(connector_id, where(message), message.segments, now)
         message.cost, message.cost_currency = cost if cost is not None else (None, None)
     else:
-        reprice(rows.moves, message, told)
-    rows.reprice.append(repriced(message))
+        reprice(moves, message, told)
+    return repriced(message)
 
 
 def reprice(moves: Moves, message: Message, told: Quote) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MAX_BATCH = 500
 MAX_WAITING = 50_000
 _PAUSE_S = 0.25
+_PATIENCE = 10  # times that a batch may be foiled as a whole
 RECEIPT_GRACE_MS = 60_000  # after a message's validity, for the receipt that says it expired
 
 
@@ -141,6 +142,7 @@ class Recorder:
         batches, wait = [items], _PAUSE_S
         spent: Mapping[int, int] | None = None  # by a unit that failed, since somebody had moved what it moves
         short: frozenset[int] = frozenset()
+        foiled = 0
         while batches:
             batch = batches[0]
             rows = Rows(Moves(self._house.tariffs, short))
@@ -151,8 +153,11 @@ class Recorder:
                 await self._record(rows, batch)
                 del batches[0]
             except Conflict:
+                foiled += 1
                 spent = rows.moves.spent()
-                batches[:1] = _apart(batch)
+                # the one that somebody moves all the time must not hold up the others
+                batches[:1] = _apart(batch) if foiled < _PATIENCE else [[item] for item in batch]
+                await asyncio.sleep(0 if foiled < _PATIENCE else _PAUSE_S)
             except StoreError as error:
                 self._house.rt.log.error("answers wait for the store", count=len(batch), error=str(error))
                 lost.update(id(item) for item in batch if isinstance(item, Receipt))
@@ -297,7 +302,7 @@ class Recorder:
         match verdict.fate:
             case "sent":
                 if connector_id != message.connector_id:
-                    prices.rerouted(house, rows, message, connector_id, now)
+                    rows.reprice.append(prices.rerouted(house, rows.moves, message, connector_id, now))
                 rows.moves.settle(message, taken=True, final=False, first=True)
                 rows.sent.append((message.id, now, connector_id, flight.attempt, message.money, message.version))
                 rows.dequeue.append((message.id, flight.claim))

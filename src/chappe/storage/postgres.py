@@ -185,9 +185,9 @@ class _Unit:
 
     async def run(self, db: Connection) -> list[Any]:
         steps = _steps(self._ops)
-        if len(steps) == 1 and all(op.expect is None for op in self._ops):
+        if len(steps) == 1 and all(op.expect is None or op.statement.many for op in self._ops):
             self.committing = True
-            return await _take(db, steps[0])  # a statement is its own transaction: two round trips less
+            return await _take(db, steps[0], alone=True)  # it is its own transaction: two round trips less
         await db.execute("begin")
         try:
             results = [result for step in steps for result in await _take(db, step)]
@@ -214,14 +214,20 @@ def _steps(ops: tuple[Op, ...]) -> list[list[Op]]:
     return steps
 
 
-async def _take(db: Connection, step: list[Op]) -> list[Any]:
-    if len(step) == 1:
+async def _take(db: Connection, step: list[Op], *, alone: bool = False) -> list[Any]:
+    """`alone`: nobody rolls it back, so that it has to fail by itself where another number of rows is expected."""
+    if len(step) == 1 and not (alone and step[0].expect is not None):
         return [await _execute(db, step[0])]
     some = [op for op in step if op.params]
     row: Any = ()
     if some:
         params = [column for op in some for column in op.statement.postgres_params(op.params)]
-        row = await db.fetchrow(_together(tuple(op.statement for op in some)), *params)
+        expected = [op.expect for op in some if op.expect is not None] if alone else []
+        text = _together(tuple(op.statement for op in some), tuple(alone and op.expect is not None for op in some))
+        try:
+            row = await db.fetchrow(text, *params, *expected)
+        except asyncpg.DivisionByZeroError:
+            raise Conflict(f"{', '.join(op.statement.name for op in some)}: not as many rows as expected") from None
     counts = iter(row)
     results = [next(counts) if op.params else 0 for op in step]
     for op, touched in zip(step, results, strict=True):
@@ -230,15 +236,22 @@ async def _take(db: Connection, step: list[Op]) -> list[Any]:
 
 
 @lru_cache(maxsize=1024)
-def _together(statements: tuple[Statement, ...]) -> str:
-    """Statements on tables of their own as one, which gives the number of rows that each touched."""
+def _together(statements: tuple[Statement, ...], expecting: tuple[bool, ...]) -> str:
+    """Statements on tables of their own as one, which gives the number of rows that each touched. Of those that are
+    `expecting`, the numbers come as further parameters; any other number fails the whole by a division by zero."""
     parts, width = [], 0
     for n, statement in enumerate(statements):
         text = re.sub(r"\$(\d+)", lambda match: f"${int(match[1]) + width}", statement.postgres)  # noqa: B023
         parts.append(f"w{n} as ({text} returning 1)")
         width += len(statement.columns)
-    counts = ", ".join(f"(select count(*) from w{n})" for n in range(len(statements)))
-    return f"with {', '.join(parts)} select {counts}"
+    counts = []
+    for n, expects in enumerate(expecting):
+        count = "count(*)"
+        if expects:
+            width += 1
+            count = f"case when count(*) = ${width}::bigint then count(*) else 1 / (count(*) - count(*)) end"
+        counts.append(f"(select {count} from w{n})")
+    return f"with {', '.join(parts)} select {', '.join(counts)}"
 
 
 async def _execute(db: Connection, op: Op) -> Any:

@@ -89,13 +89,21 @@ class Op:
 
 
 def insert_many(
-    table: sa.Table, columns: Sequence[str] = (), also: Sequence[tuple[str, str]] = (), *, ignore: bool = False
+    table: sa.Table,
+    columns: Sequence[str] = (),
+    also: Sequence[tuple[str, str]] = (),
+    *,
+    ignore: bool = False,
+    adding: Sequence[str] = (),
 ) -> Statement:
     """Insert rows (values in the order of `columns`, by default all). `also` are pairs (column, expression), which may
-    say `u.column` for a given value. `ignore` skips rows whose key exists."""
+    say `u.column` for a given value. `ignore` skips rows whose key exists; `adding` adds those columns to such rows."""
     names = tuple(columns) or tuple(c.name for c in table.columns)
     into = f"into {table.name} ({', '.join([*names, *(column for column, _ in also)])})"
     conflict = " on conflict do nothing" if ignore else ""
+    if adding:
+        added = ", ".join(f"{column} = {table.name}.{column} + excluded.{column}" for column in adding)
+        conflict = f" on conflict ({', '.join(c.name for c in table.primary_key)}) do update set {added}"
     values = ", ".join(["u.*", *(expression for _, expression in also)])
     assert not table.c[names[0]].nullable or table.c[names[0]].primary_key, f"{names[0]} tells a row from a filler"
     lite = f"select {values} from {_rows_named(names)} where u.{names[0]} is not null"

@@ -72,6 +72,9 @@ class Books:
                     row = dict(zip((*store.DIMENSIONS[1:], *store.COUNTS), rest, strict=True))
                     for count in store.COUNTS:
                         self.used[row["account_id"], row["tag"], count] += row[count]
+            elif op.statement is store.ADD_SETTLED:
+                for account_id, _node, held in rows:
+                    self.held[account_id] += held
             else:
                 assert op.statement is store.MOVE and [row[0] for row in rows] == sorted(row[0] for row in rows)
                 for account_id, wallet, held in rows:
@@ -190,6 +193,14 @@ def test_who_cannot_pay_is_not_charged_for_what_was_given_back() -> None:
     assert books.sums[OWN, "GBP", "cost"] == -60  # the supplier is paid all the same
 
 
+def test_whose_reseller_cannot_pay_is_not_charged_after_all_either() -> None:
+    message = Text(account_id=SUB, upstream=80, money=agreed(100, on_delivery=True, cost_on_delivery=True))
+    Moves(Parties()).settle(message, **STEPS["undelivered"])
+    unit = Moves(Parties(), {RESELLER})
+    unit.settle(message, **STEPS["lifted"])
+    assert state_of(message.money) == model.GIVEN_BACK and not unit.spent()
+
+
 @pytest.mark.parametrize(
     ("micros", "written"),
     [(72_500, "0.0725"), (0, "0.00"), (1_000_000, "1.00"), (-1, "-0.000001"), (12_300_000, "12.30")],
@@ -260,6 +271,27 @@ async def test_units_over_the_same_accounts_do_not_wait_for_each_other_for_ever(
         )
     rows = await stores[0].read(store.BALANCES({"ids": accounts}))
     assert {tuple(row[2:4]) for row in rows} == {(-6_000, 6_000)}
+
+
+async def test_what_is_charged_of_what_was_held_leaves_the_row_of_the_balance_alone(
+    stores: tuple[Store, Store],
+) -> None:
+    first, second = stores
+    await first.write(store.OPEN_BALANCE([(OWN, "EUR", 1_000, 0, 0)]))
+    message = Text(price=70, money=agreed(70, on_delivery=False, cost_on_delivery=False))
+    one, other = (first, Ids(1)), (second, Ids(2))
+    for engine, ids in (one, other, other):
+        unit = Moves(Parties())
+        unit.hold(message)
+        await engine.write(*unit.ops(ids))
+    for engine, ids in (other, one):
+        unit, charged = Moves(Parties()), Text(price=70, money=message.money)
+        unit.settle(charged, **STEPS["sent"])
+        ops = unit.ops(ids)
+        assert all(op.statement is not store.MOVE for op in ops)
+        await engine.write(*ops)
+    [row] = await first.read(store.BALANCES({"ids": [OWN]}))
+    assert tuple(row[2:4]) == (1_000 - 3 * 70, 70)
 
 
 async def test_the_hint_of_what_is_left_is_looked_up_before_anybody_is_turned_away(stores: tuple[Store, Store]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from chappe import ids
 from chappe.billing.ledger.model import CHARGED, HELD
 from chappe.billing.ledger.store import BOOKS
+from chappe.billing.ledger.store import HELD as HELD_NOW
 from chappe.storage import Statement, sql
 
 END = (1 << 63) - 1
@@ -79,7 +80,7 @@ def at_once(spans: Iterable[tuple[int, int, int, bool]]) -> Statement:
     values = ", ".join(f"({account}, {after}, {upto}, {int(upstream)})" for account, after, upto, upstream in spans)
     amount = "(case when r.column4 = 1 then m.upstream else m.price end)"
     return sql(
-        f"""select 'balance', wallet, held, 0 from balances where account_id = :account_id
+        f"""select 'balance', b.wallet, cast({HELD_NOW} as bigint), 0 from balances b where b.account_id = :account_id
         union all select 'forgotten', charged, 0, 0 from ledger_forgotten where account_id = :account_id
         union all select 'entries', cast(coalesce(sum(wallet), 0) as bigint), cast(coalesce(sum(held), 0) as bigint),
             {_sum("kind = 'settle'", "revenue")}

@@ -115,7 +115,7 @@ class Moves:
             return
         before = message.money
         after = model.settled(before, taken=taken, delivered=delivered, final=final, costs=message.cost is not None)
-        if model.state_of(before) == model.GIVEN_BACK and message.account_id in self._short:
+        if self._short and model.state_of(before) == model.GIVEN_BACK and self._is_short(message):
             after |= model.GIVEN_BACK
         charged = cost = False
         if after != before:
@@ -146,6 +146,9 @@ class Moves:
         yield message.account_id, message.price
         if message.upstream is not None and (reseller := self._reseller(message)) is not None:
             yield reseller, message.upstream
+
+    def _is_short(self, message: Billed) -> bool:
+        return any(account_id in self._short for account_id, _ in self.payers(message))
 
     def _reseller(self, message: Billed) -> int | None:
         return None if message.upstream is None else self._parties.reseller_of(message.account_id)
@@ -183,11 +186,15 @@ class Moves:
         if self._usage:
             day = _day(entries[0][0] if entries else ids.next())
             ops.append(store.ADD_USAGE_NEWS([(ids.next(), day, *key, *counts) for key, counts in self._usage.items()]))
-        moved = [
-            (account_id, total.wallet, total.held - total.settled)
-            for account_id, total in sorted(self._sums.items())
-            if total.wallet or total.held - total.settled
-        ]
+        moved, settled = [], []
+        for account_id, total in sorted(self._sums.items()):
+            held = total.held - total.settled
+            if total.wallet:
+                moved.append((account_id, total.wallet, held))
+            elif held:
+                settled.append((account_id, ids.node, held))
+        if settled:
+            ops.append(store.ADD_SETTLED(settled))
         if moved:  # last, in the order of accounts: no two units wait for each other, and others wait the least
             ops.append(store.MOVE(moved, expect=len(moved)))
         return ops

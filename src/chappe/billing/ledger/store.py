@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from chappe.storage import delete_many, insert_many, sql, update_many
-from chappe.storage.schema import Id, Int, Text, key, metadata, optional, required
+from chappe.storage.schema import Id, Int, Small, Text, key, metadata, optional, required
 
 NO_LIMIT = 1 << 62
 
@@ -20,8 +20,18 @@ balances = sa.Table(
     key("account_id"),
     required("currency", Text),
     required("wallet", Id),  # what may be spent, without what is held
-    required("held", Id),  # for messages on their way
+    required("held", Id),  # for messages on their way, but for what `settled` says
     required("credit_limit", Id),  # how far below zero the wallet may go
+)
+
+# What is charged of what was held leaves the wallet as it is. Each node keeps it in a row of its own, so that those who
+# record answers do not stand in line for the balance behind those who accept.
+settled = sa.Table(
+    "balance_settled",
+    metadata,
+    key("account_id"),
+    key("node", Small),
+    required("held", Id),
 )
 
 BOOKS = ("wallet", "held", "revenue", "cost", "payable", "bank", "tax")
@@ -102,11 +112,13 @@ MOVE = update_many(
     (("wallet", "t.wallet + u.wallet"), ("held", "t.held + u.held")),
     "u.wallet >= 0 or t.wallet + u.wallet >= -t.credit_limit",
 )
+ADD_SETTLED = insert_many(settled, adding=("held",))
+# what is held, of a row of `balances` called b
+HELD = "b.held + coalesce((select sum(s.held) from balance_settled s where s.account_id = b.account_id), 0)"
 SET_LIMIT = update_many(balances, ("account_id",), ("credit_limit",))
-BALANCES = sql(
-    "select account_id, currency, wallet, held, credit_limit from balances where account_id in each(:ids, bigint)"
-)
-ALL_BALANCES = sql("select account_id, currency, wallet, held, credit_limit from balances order by account_id")
+_BALANCE = f"select b.account_id, b.currency, b.wallet, cast({HELD} as bigint), b.credit_limit from balances b"
+BALANCES = sql(f"{_BALANCE} where b.account_id in each(:ids, bigint)", name="balances")
+ALL_BALANCES = sql(f"{_BALANCE} order by b.account_id", name="all balances")
 
 ADD_USAGE_NEWS = insert_many(usage_news)
 USAGE_NEWS = sql(

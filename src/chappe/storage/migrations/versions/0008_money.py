@@ -48,6 +48,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id"),
     )
     op.create_table(
+        "balance_settled",
+        sa.Column("account_id", Id, autoincrement=False, nullable=False),
+        sa.Column("node", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("held", Id, nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "node"),
+    )
+    op.create_table(
         "ledger_entries",
         sa.Column("id", Id, autoincrement=False, nullable=False),
         sa.Column("account_id", Id, nullable=False),
