@@ -211,7 +211,7 @@ def _said(house: House, data: Mapping[str, Any]) -> dict[str, Any]:
         said["connectors"] = [house.pipeline.connector_name(number) for number in said["connectors"]]
     if said.get("owner"):
         said["owner"] = ids.public("acc", said["owner"])
-    for name in ("due", "done_at"):
+    for name in ("due", "done_at", "throttled_until"):
         if isinstance(said.get(name), int):
             said[name] = rfc(said[name])
     return said

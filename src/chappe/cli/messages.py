@@ -168,6 +168,7 @@ def story(told: dict[str, Any]) -> Iterator[Any]:
         ),
         "dim",
     )
+    yield from _money(message.get("price"), told.get("money"))
     for step in told["history"]:
         yield Group("", timed(line_of([step], message), start))
         for frame, way in ((step["request"], "→"), (step["response"], "←")):
@@ -175,6 +176,18 @@ def story(told: dict[str, Any]) -> Iterator[Any]:
                 yield Padding(_frame(frame, way if step["kind"] not in ("receipt", "received") else "←"), (0, 0, 0, 11))
     if "attempts" in told and lines(told):
         yield Group("", timed(lines(told)[-1], start))
+
+
+def _money(price: dict[str, Any] | None, money: dict[str, Any] | None) -> Iterator[Text]:
+    """What it costs its account; for the operator, what it costs him too, and how both come about."""
+    if price is not None:
+        yield Text(f"{price['amount']} {price['currency']}, {price['state'].replace('_', ' ')}", "dim")
+    if money is not None:
+        if money["cost"] is not None:
+            owed = "booked" if money["cost_booked"] else "not owed yet"
+            yield Text(f"cost {money['cost']} {money['cost_currency']}, {owed}", "dim")
+        for line in money["how"]:
+            yield Text(f"  {line}", "dim")
 
 
 def started_at(told: dict[str, Any]) -> int:

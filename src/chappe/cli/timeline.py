@@ -101,6 +101,12 @@ def _accepted(data: Json) -> str:
         words.append("with " + " ".join(f"{c['original']}→{c['replacement']}" for c in data["changes"]))
     if data.get("forced"):
         words.append("because of " + " ".join(data["forced"]))
+    if data.get("reason"):
+        words.append(data["reason"])
+    if data.get("instead_of"):
+        words.append(f"instead of {data['instead_of']}: {data.get('since', 'it is down')}")
+    if data.get("throttled_until"):
+        words.append(f"held back until {str(data['throttled_until'])[11:19]} by a throttle")
     return ", ".join(words)
 
 
