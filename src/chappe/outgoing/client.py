@@ -29,6 +29,12 @@ class Target(Struct, frozen=True):
     key: Key
     head: bytes
 
+    def asking(self, method: str, path: str, accept: str = "*/*") -> Target:
+        """The same server, asked for something else: `path` with its query, already escaped. It is not remembered, so
+        that no number and no key in it stays in memory."""
+        rest = self.head.partition(b"\r\n")[2].replace(b"Accept: */*\r\n", f"Accept: {accept}\r\n".encode("ascii"))
+        return Target(self.key, f"{method} {path} HTTP/1.1\r\n".encode("ascii") + rest)
+
 
 class Outgoing:
     """A client for customers' URLs. Make it inside a running loop, close it at the end."""

@@ -17,7 +17,7 @@ from chappe.lookups.model import Told
 from chappe.lookups.suppliers.contract import Request, Supplier
 from chappe.lookups.suppliers.crowd import crowd
 from chappe.lookups.suppliers.verdict import Failure, hidden, not_covered, plain, unavailable
-from chappe.outgoing import MAX_BODY, Outgoing, Response, Target, Unreachable
+from chappe.outgoing import MAX_BODY, Outgoing, Response, Unreachable
 
 RAW_MAX = 4_096  # bytes of an answer that are kept for each number
 
@@ -67,21 +67,16 @@ class HttpSource:
         return self._told(batch, response)
 
     async def _exchange(self, request: Request) -> Response:
-        """Raises Unreachable.
-
-        The client makes heads for POST, and remembers them by URL: here it is told the server alone, and the line with
-        method and number is ours, so that no number and no key of a query stays in its memory.
-        """
+        """Raises Unreachable."""
         server = self._http.target(self._supplier.base_url)
-        rest = server.head.partition(b"\r\n")[2].replace(b"Accept: */*\r\n", b"Accept: application/json\r\n")
-        line = f"{request.method} {self._prefix}{request.path} HTTP/1.1\r\n".encode("ascii")
+        asked = server.asking(request.method, f"{self._prefix}{request.path}", "application/json")
         answer: asyncio.Future[Response | Unreachable] = asyncio.get_running_loop().create_future()
 
         def done(told: Response | Unreachable) -> None:
             if not answer.done():  # whoever asked may have gone
                 answer.set_result(told)
 
-        self._http.send(Target(server.key, line + rest), request.headers, request.body, self._timeout_s, done)
+        self._http.send(asked, request.headers, request.body, self._timeout_s, done)
         told = await answer
         if isinstance(told, Unreachable):
             raise told
