@@ -126,8 +126,7 @@ USAGE_NEWS = sql(
     name="usage news",
 )
 DROP_USAGE_NEWS = delete_many(usage_news, ("id",))
-ADD_USAGE = insert_many(usage)
-COUNT_USAGE = update_many(usage, DIMENSIONS, [(count, f"t.{count} + u.{count}") for count in COUNTS])
+ADD_USAGE = insert_many(usage, adding=COUNTS)
 
 FORGOTTEN = sql("select account_id, charged from ledger_forgotten")
 FORGET = sql(

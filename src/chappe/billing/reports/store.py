@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 
-from chappe.billing.ledger.store import BOOKS, DIMENSIONS, ledger, usage
+from chappe.billing.ledger.store import BOOKS, DIMENSIONS, ledger
 from chappe.storage import Statement, delete_many, insert_many, sql
 from chappe.storage.schema import Id, Millis, Text, key, metadata, optional, required
 
@@ -41,7 +41,6 @@ sa.Index(
 )
 
 # -- rolling up ----------------------------------------------------------------------------------------------------
-OPEN_USAGE = insert_many(usage, ignore=True)
 OLDEST_NEWS = sql("select min(id) from usage_news")
 
 # -- usage ---------------------------------------------------------------------------------------------------------

@@ -69,8 +69,7 @@ async def roll_up(rt: Runtime) -> int:
         sums = _sums(rows)
         try:
             await rt.store.write(
-                store.OPEN_USAGE([(*key, *(0 for _ in counts)) for key, counts in sums.items()]),
-                ledger.COUNT_USAGE([(*key, *counts) for key, counts in sums.items()], expect=len(sums)),
+                ledger.ADD_USAGE([(*key, *counts) for key, counts in sums.items()]),
                 ledger.DROP_USAGE_NEWS([(row[0],) for row in rows], expect=len(rows)),
             )
         except Conflict:  # another node is at it
