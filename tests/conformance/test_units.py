@@ -65,9 +65,9 @@ async def test_a_unit_on_several_tables_tells_what_each_statement_touched(store:
 
 async def test_an_expectation_among_several_tables_undoes_them_all(store: Store) -> None:
     await store.write(ADD_NUMBERS([(1, 1)]))
-    with pytest.raises(Conflict, match="1 rows instead of 2|not as many rows"):
+    with pytest.raises(Conflict, match=r"1 rows instead of 2|not as many rows"):
         await store.write(NOTE([(1, "a")]), SET_NUMBER([(1, 5), (2, 5)], expect=2))
-    with pytest.raises(Conflict, match="0 rows instead of 1|not as many rows"):
+    with pytest.raises(Conflict, match=r"0 rows instead of 1|not as many rows"):
         await store.write(NOTE([(1, "a")]), RAISE([(1, 5, 0)], expect=1))
     assert await numbers(store) == [(1, 1)] and await notes(store) == []
 
