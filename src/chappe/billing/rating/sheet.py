@@ -77,7 +77,7 @@ def cell_text(cell: Any) -> str:
 
 
 def convert(data: bytes, name: str | None, out: Any) -> None:
-    import openpyxl  # type: ignore[import-untyped]
+    import openpyxl
 
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
