@@ -88,6 +88,11 @@ class Snapshots:
         """The snapshot of that name. Raises KeyError if it was not added."""
         return self._all[name]
 
+    @property
+    def seen(self) -> int:
+        """Grows whenever a change has reached this process."""
+        return sum(snapshot.version for snapshot in self._all.values())
+
     async def check(self) -> None:
         """Reload what has changed since the last look."""
         for name, version in (await self._versions()).items():

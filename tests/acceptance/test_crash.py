@@ -20,7 +20,6 @@ from tests.acceptance.audit import Audit
 from tests.acceptance.conftest import MakeWorld
 from tests.acceptance.traffic import Traffic
 from tests.acceptance.world import World
-from tests.support import processes
 
 pytestmark = pytest.mark.usefixtures("syncing_postgres")
 
@@ -60,9 +59,7 @@ async def test_a_crash_loses_nothing_and_doubles_nothing_in_silence(
     await traffic.leave()
     faults = await audit.faults()
     assert not faults, "\n".join(faults)
-    books = await asyncio.to_thread(processes.run, world.env, "ledger", "audit")
-    assert books.returncode == 0, books.stdout + books.stderr
-    sys.stderr.write(books.stdout)
+    await world.audit_books()
     promises = traffic.promises
     assert promises.by_http and promises.by_smpp and promises.from_phones and promises.heard
     sys.stderr.write(f"{len(promises.by_http)} by HTTP, {len(promises.by_smpp)} by SMPP, all kept\n")

@@ -22,6 +22,7 @@ import pytest_asyncio
 from tests.acceptance.audit import Audit
 from tests.acceptance.customer import Customer
 from tests.acceptance.town import BURST, PREFIXES, RATE, Crowd, Node, Town, longest_gap, most_within
+from tests.acceptance.world import RIVAL_KEY
 from tests.support.mortal import Mortal
 from tests.support.postgres import Postgres, start_postgres
 
@@ -74,7 +75,9 @@ async def make_town(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(make_town: MakeTown) -> Town:
-    return await make_town()
+    town = await make_town()
+    await town.bill("delivered")
+    return town
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -107,6 +110,7 @@ async def crowded(town: Town, number: int, areas: str, *, within_s: float = 30.0
         raise
     faults = await audit.faults()
     assert not faults, "\n".join(faults)
+    await town.audit_books()
     promises = crowd.promises
     assert promises.by_http and promises.by_smpp and promises.from_phones and promises.heard
     told(f"{len(promises.by_http)} by HTTP, {len(promises.by_smpp)} by SMPP, all kept")
@@ -224,6 +228,33 @@ async def test_the_receipts_of_one_message_may_come_to_different_nodes(town: Tow
 
 
 # -- nodes go and come ----------------------------------------------------------------------------------------------
+
+
+async def test_nobody_spends_more_than_there_is_at_whatever_node(town: Town) -> None:
+    _, rival = await town.get("/v1/account", key=RIVAL_KEY)
+    await town.prepay(rival["id"], "2.50")  # fifty messages
+
+    async def send(number: int) -> int:
+        node = town.members[number % 3]
+        body = {"to": f"+3361{number:07d}", "text": f"Message {number}"}
+        status, told = await town.post("/v1/messages", body, key=RIVAL_KEY, at=node)
+        assert status == 202 or told["error"]["code"] == "no_balance", told
+        return status
+
+    await town.until(lambda: billed_everywhere(town), what="terms at each node")
+    statuses = await asyncio.gather(*(send(number) for number in range(150)))
+    assert (statuses.count(202), statuses.count(402)) == (50, 100)
+    _, balance = await town.get(f"/v1/balance?account_id={rival['id']}")
+    assert balance["wallet"] == "0.00"
+    await town.audit_books()
+
+
+async def billed_everywhere(town: Town) -> bool:
+    prices = [
+        await town.post("/v1/messages", {"to": "+33612345678", "text": "x", "dry_run": True}, key=RIVAL_KEY, at=node)
+        for node in town.members
+    ]
+    return all(body.get("price") for _, body in prices)
 
 
 async def test_what_a_killed_node_held_is_up_elsewhere_within_ten_seconds(town: Town) -> None:

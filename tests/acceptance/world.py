@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -114,6 +115,7 @@ class World:
         }
         self.serve = processes.serve(folder, self.env)
         self.nodes = [self.serve]
+        self.prices = ""
         self._http: aiohttp.ClientSession | None = None
         self._reader: asyncpg.Connection | None = None
 
@@ -148,22 +150,29 @@ class World:
         await self.hooks.stop()
 
     async def bill(self, charge_on: str, *, top_up: str = "1000.00") -> None:
-        """Have the account pay for its messages: 0.05 EUR a segment, of which the supplier asks 0.03."""
+        """Have the account pay for its messages: 0.05 EUR a segment, of which the supplier of `main` asks 0.03."""
         _, account = await self.get("/v1/account")
-        _, page = await self.get("/v1/connectors")
-        [connector] = page["data"]
-        customers = await self._price_list("customers", "customer", "0.05", charge_on)
         supplier = await self._price_list("supplier", "supplier", "0.03", charge_on)
-        for path, body in (
-            ("/v1/connector_cards", {"connector": connector["name"], "price_list_id": supplier}),
-            ("/v1/account_terms", {"account_id": account["id"], "currency": "EUR", "price_list_id": customers}),
-            (
-                "/v1/top_ups",
-                {"account_id": account["id"], "amount": top_up, "currency": "EUR", "reference": "first"},
-            ),
-        ):
-            status, told = await self.post(path, body)
-            assert status in (200, 201), told
+        await self._made("/v1/connector_cards", {"connector": "main", "price_list_id": supplier})
+        self.prices = await self._price_list("customers", "customer", "0.05", charge_on)
+        await self.prepay(account["id"], top_up)
+
+    async def prepay(self, account_id: str, top_up: str) -> None:
+        """Terms for an account by the list of `bill`, and its first payment."""
+        terms = {"account_id": account_id, "currency": "EUR", "price_list_id": self.prices}
+        await self._made("/v1/account_terms", terms)
+        booked = {"account_id": account_id, "amount": top_up, "currency": "EUR", "reference": "first"}
+        await self._made("/v1/top_ups", booked)
+
+    async def audit_books(self) -> None:
+        """`chappe ledger audit`."""
+        done = await asyncio.to_thread(processes.run, self.env, "ledger", "audit")
+        assert done.returncode == 0, done.stdout + done.stderr
+        sys.stderr.write(done.stdout)
+
+    async def _made(self, path: str, body: object) -> None:
+        status, told = await self.post(path, body)
+        assert status in (200, 201), told
 
     async def _price_list(self, name: str, kind: str, amount: str, charge_on: str) -> str:
         _, made = await self.post(

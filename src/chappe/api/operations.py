@@ -204,11 +204,30 @@ async def _run(
         arguments["body"] = decode_body(operation.decoder, body or (b"" if operation.body_required else b"{}"))
     elif body.strip() not in (b"", b"{}"):
         raise Refused("unknown_field", "This address takes no body.")
-    assert operation.handler is not None
-    result = await operation.handler(about, **arguments)
+    result = await _handled(operation, about, arguments)
     if result is None:
         return NO_CONTENT
     return result if isinstance(result, Answer) else answer(result, operation.status)
+
+
+_PERHAPS_NEW = frozenset({"not_found", "connector_unknown", "invalid_value", "preview_outdated", "account_not_billed"})
+
+
+async def _handled(operation: Operation, about: Call | House, arguments: Mapping[str, Any]) -> Any:
+    """What is refused since something is not known here is tried again if another node has just made it: through a
+    balancer a caller may come to this one a moment later."""
+    assert operation.handler is not None
+    snapshots = about.rt.snapshots
+    seen = snapshots.seen
+    try:
+        return await operation.handler(about, **arguments)
+    except Refused as refused:
+        if refused.code not in _PERHAPS_NEW or not about.rt.node.fenced:
+            raise
+        await snapshots.latest()
+        if snapshots.seen == seen:
+            raise
+    return await operation.handler(about, **arguments)
 
 
 def _whose(house: House, operation: Operation, caller: Caller, query: dict[str, Any]) -> int:
