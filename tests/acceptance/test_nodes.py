@@ -230,33 +230,6 @@ async def test_the_receipts_of_one_message_may_come_to_different_nodes(town: Tow
 # -- nodes go and come ----------------------------------------------------------------------------------------------
 
 
-async def test_nobody_spends_more_than_there_is_at_whatever_node(town: Town) -> None:
-    _, rival = await town.get("/v1/account", key=RIVAL_KEY)
-    await town.prepay(rival["id"], "2.50")  # fifty messages
-
-    async def send(number: int) -> int:
-        node = town.members[number % 3]
-        body = {"to": f"+3361{number:07d}", "text": f"Message {number}"}
-        status, told = await town.post("/v1/messages", body, key=RIVAL_KEY, at=node)
-        assert status == 202 or told["error"]["code"] == "no_balance", told
-        return status
-
-    await town.until(lambda: billed_everywhere(town), what="terms at each node")
-    statuses = await asyncio.gather(*(send(number) for number in range(150)))
-    assert (statuses.count(202), statuses.count(402)) == (50, 100)
-    _, balance = await town.get(f"/v1/balance?account_id={rival['id']}")
-    assert balance["wallet"] == "0.00"
-    await town.audit_books()
-
-
-async def billed_everywhere(town: Town) -> bool:
-    prices = [
-        await town.post("/v1/messages", {"to": "+33612345678", "text": "x", "dry_run": True}, key=RIVAL_KEY, at=node)
-        for node in town.members
-    ]
-    return all(body.get("price") for _, body in prices)
-
-
 async def test_what_a_killed_node_held_is_up_elsewhere_within_ten_seconds(town: Town) -> None:
     async with town.watched(), crowded(town, 1, "2") as audit:
         before = await resent(audit)
@@ -294,6 +267,34 @@ async def test_the_database_server_ends_and_comes_back(town: Town, mortal: Morta
 
 
 # -- split roles ----------------------------------------------------------------------------------------------------
+
+
+async def test_nobody_spends_more_than_there_is_at_whatever_node(town: Town) -> None:
+    """The last that this town lives through: nobody hears of the rival's messages."""
+    _, rival = await town.get("/v1/account", key=RIVAL_KEY)
+    await town.prepay(rival["id"], "2.50")  # fifty messages
+
+    async def send(number: int) -> int:
+        node = town.members[number % 3]
+        body = {"to": f"+3361{number:07d}", "text": f"Message {number}"}
+        status, told = await town.post("/v1/messages", body, key=RIVAL_KEY, at=node)
+        assert status == 202 or told["error"]["code"] == "no_balance", told
+        return status
+
+    await town.until(lambda: billed_everywhere(town), what="terms at each node")
+    statuses = await asyncio.gather(*(send(number) for number in range(150)))
+    assert (statuses.count(202), statuses.count(402)) == (50, 100)
+    _, balance = await town.get(f"/v1/balance?account_id={rival['id']}")
+    assert balance["wallet"] == "0.00"
+    await town.audit_books()
+
+
+async def billed_everywhere(town: Town) -> bool:
+    prices = [
+        await town.post("/v1/messages", {"to": "+33612345678", "text": "x", "dry_run": True}, key=RIVAL_KEY, at=node)
+        for node in town.members
+    ]
+    return all(body.get("price") for _, body in prices)
 
 
 async def test_a_message_lives_through_nodes_with_split_roles(make_town: MakeTown) -> None:
