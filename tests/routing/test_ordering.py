@@ -242,7 +242,7 @@ def test_the_reasons_are_those_of_the_strategies() -> None:
         6: "first for 1 of 4 parts of the recipients",
         7: "weight 0 comes last",
         8: "as written",
-        9: "as written; its link is down",
+        9: "as written; it is down, or demoted",
     }
     [left_out] = [one for one in explain_order(found, seed=1, cost=costs.get, ceiling=70_000) if one.left_out]
     assert left_out.connector_id == 1

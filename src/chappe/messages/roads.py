@@ -164,27 +164,34 @@ def _routed(house: Pipeline, asked: Asked, operator: str | None) -> tuple[routin
 
 
 def ordered(house: Pipeline, decision: routing.Decision, ask: routing.Ask, message_id: int) -> tuple[int, ...]:
-    """The connectors of a decision in the order to try; those that are down come last, those too dear for it not."""
+    """The connectors of a decision in the order to try; those that are down or demoted come last, those too dear for it
+    not at all."""
     if len(decision.connectors) == 1 and decision.max_cost is None:
         return decision.connectors
-    usable = house.dispatcher.usable
-    order = routing.order(decision, **marks(house, ask, message_id))
+    how = marks(house, ask, message_id)
+    order = routing.order(decision, **how)
+    usable = how["usable"]
     if not order or usable(order[0]):
         return order
     return tuple(sorted(order, key=lambda connector_id: not usable(connector_id)))
 
 
 def marks(house: Pipeline, ask: routing.Ask, message_id: int) -> Marks:
-    """What connectors are compared by, for one message."""
+    """What connectors are compared by, for one message. A demoted one counts as down, whatever the strategy, except for
+    the few messages that explore: by them it is seen when it works again."""
     where = Where(ask.country, ask.operator, "sms", ask.sender_kind, ask.purpose)
     place = ask.operator or ask.country
-    tariffs, quality = house.tariffs, house.quality
+    tariffs, quality, up = house.tariffs, house.quality, house.dispatcher.usable
+
+    def usable(connector_id: int) -> bool:
+        return up(connector_id) and (not quality.demotions or quality.score(connector_id, place, message_id) >= 0.0)
+
     return {
         "seed": message_id,
         "who": ask.digits,
         "cost": lambda connector_id: tariffs.comparable(connector_id, where, ask.at),
         "quality": lambda connector_id: quality.score(connector_id, place, message_id),
-        "usable": house.dispatcher.usable,
+        "usable": usable,
     }
 
 

@@ -134,7 +134,7 @@ def explain_order(
         group = _group(decision, at)
         reason = _why(group, connector_id, cost, quality)
         if not usable(connector_id):
-            reason += "; its link is down"
+            reason += "; it is down, or demoted"
         told.append(Placed(connector_id, at, group.strategy, reason))
     for connector_id in decision.connectors:
         if connector_id not in chosen:
