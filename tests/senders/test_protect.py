@@ -23,7 +23,7 @@ from chappe.senders import (
     update_protected,
     update_sender,
 )
-from chappe.senders.protect import _LOOKS_LIKE
+from chappe.text.confusable import LOOKS_LIKE as _LOOKS_LIKE
 
 NOW = 1_793_000_000_000
 LATIN = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=11)

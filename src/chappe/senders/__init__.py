@@ -65,7 +65,7 @@ from chappe.senders.guarding import (
 from chappe.senders.kinds import Capabilities, Key, Kind, Overrides, Per, Throughput, capabilities, kind_of
 from chappe.senders.model import Book, Enforcement, Sender, canonical, owner
 from chappe.senders.pools import PREFIX, Default, Pool, Ring
-from chappe.senders.protect import Names, Protected, fold
+from chappe.senders.protect import Names, Protected
 from chappe.senders.registrations import MAX_DOCUMENT, STATES, Document, Fees, Particulars, Registration, State
 from chappe.senders.room import book
 from chappe.senders.rules import Rule, Word, all_rules, rules_of, words_of
@@ -81,6 +81,7 @@ from chappe.senders.ten_dlc import (
 )
 from chappe.senders.verbs import check_ownership, create_sender, delete_sender, new_sender, update_sender
 from chappe.senders.verdict import Finding, check, choose, fault, findings
+from chappe.text.confusable import fold
 
 if TYPE_CHECKING:
     from chappe.runtime import Runtime

@@ -9,9 +9,10 @@ import msgspec
 from chappe.accounts import Change, checked, directory
 from chappe.errors import Refused
 from chappe.senders.model import Sender
-from chappe.senders.protect import Names, Protected, fold
+from chappe.senders.protect import Names, Protected
 from chappe.senders.room import book
 from chappe.senders.store import PROTECTED
+from chappe.text.confusable import fold
 
 if TYPE_CHECKING:
     from chappe.runtime import Runtime

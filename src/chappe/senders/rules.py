@@ -20,7 +20,7 @@ from typing import Literal
 from msgspec import Struct
 
 from chappe.senders.kinds import NUMERIC
-from chappe.senders.protect import fold
+from chappe.text.confusable import fold
 
 Allowed = Literal["yes", "no", "replaced", "register"]
 Confidence = Literal["H", "M", "L"]
