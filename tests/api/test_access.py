@@ -120,6 +120,14 @@ async def furnish(world: World, who: str) -> dict[str, str]:
     credited = await operator.post("/v1/credit_notes", credit)
     assert credited.status in (200, 201), credited.body
     made["inv"], made["crn"] = invoice["id"], credited.json["id"]
+    allowed = await client.post("/v1/content/domains", {"domain": f"{who}.example.com"})
+    made["cdm"] = allowed.json["id"]
+    asked = await client.post("/v1/rule_adjustments", {"kind": "word", "value": who})
+    made["rad"] = asked.json["id"]
+    template = {"name": "welcome", "bodies": {"default": "Welcome to {{ shop }}."}}
+    written = await client.post("/v1/templates", template | {"variables": {"shop": {"example": "Acme"}}})
+    assert written.status == 201, written.body
+    made["tpl"] = written.json["id"]
     return made
 
 
