@@ -28,7 +28,7 @@ class Book:
         fx: Fx | None = None,
         base_currency: str = "EUR",
     ) -> None:
-        self.lists = {one.id: one for one in lists}
+        self.lists: Mapping[int, PriceList] = {one.id: one for one in lists}
         self.connector_cards = {one.connector_id: one for one in connector_cards}
         self.all_terms = {one.account_id: one for one in terms}
         self.fx = fx or Fx(hub=base_currency)

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 from chappe.billing.rating.amounts import decimal, percent
 from chappe.billing.rating.fx import DAY_MS, day_at
 from chappe.billing.rating.model import FOREVER, PriceList, Quote, Terms, Unpriced, Where
-from chappe.billing.rating.rates import Rate, charge
+from chappe.billing.rating.rates import Card, Rate, charge
 from chappe.errors import ERRORS
 
-if TYPE_CHECKING:
-    from chappe.billing.rating.book import Book
+
+class Tariffs(Protocol):
+    """What a quote is worked out from: `book.Book`."""
+
+    @property
+    def lists(self) -> Mapping[int, PriceList]: ...
+
+    def card_of(self, connector_id: int) -> PriceList | None: ...
+
+    def card(self, list_id: int) -> Card: ...
+
+    def price_list(self, list_id: int) -> PriceList | None: ...
+
+    def terms(self, account_id: int) -> Terms | None: ...
+
+    def convert(self, amount: int, source: str, target: str, at: int) -> int | None: ...
 
 
 class Asked(NamedTuple):
@@ -34,7 +49,7 @@ class Money(NamedTuple):
 class Reckoning:
     """One quote. It stays the same for moments from `since` up to `until`; `lines` tell how it came about, if asked."""
 
-    def __init__(self, book: Book, asked: Asked, lines: list[str] | None = None) -> None:
+    def __init__(self, book: Tariffs, asked: Asked, lines: list[str] | None = None) -> None:
         self._book = book
         self._asked = asked
         self._lines = lines
