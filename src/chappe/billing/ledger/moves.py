@@ -167,10 +167,6 @@ class Moves:
 
     # -- the unit ---------------------------------------------------------------------------------------------------
 
-    @property
-    def empty(self) -> bool:
-        return not (self._sums or self._costs or self._usage)
-
     def spent(self) -> Mapping[int, int]:
         """What leaves each wallet."""
         return {account_id: -total.wallet for account_id, total in self._sums.items() if total.wallet < 0}

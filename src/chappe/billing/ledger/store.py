@@ -116,9 +116,11 @@ ADD_SETTLED = insert_many(settled, adding=("held",))
 # what is held, of a row of `balances` called b
 HELD = "b.held + coalesce((select sum(s.held) from balance_settled s where s.account_id = b.account_id), 0)"
 SET_LIMIT = update_many(balances, ("account_id",), ("credit_limit",))
-_BALANCE = f"select b.account_id, b.currency, b.wallet, cast({HELD} as bigint), b.credit_limit from balances b"
-BALANCES = sql(f"{_BALANCE} where b.account_id in each(:ids, bigint)", name="balances")
-ALL_BALANCES = sql(f"{_BALANCE} order by b.account_id", name="all balances")
+BALANCES = sql(
+    f"""select b.account_id, b.currency, b.wallet, cast({HELD} as bigint), b.credit_limit from balances b
+    where b.account_id in each(:ids, bigint)""",
+    name="balances",
+)
 
 ADD_USAGE_NEWS = insert_many(usage_news)
 USAGE_NEWS = sql(
@@ -128,7 +130,6 @@ USAGE_NEWS = sql(
 DROP_USAGE_NEWS = delete_many(usage_news, ("id",))
 ADD_USAGE = insert_many(usage, adding=COUNTS)
 
-FORGOTTEN = sql("select account_id, charged from ledger_forgotten")
 FORGET = sql(
     "insert into ledger_forgotten (account_id, charged) values (:account_id, :charged) on conflict (account_id) "
     "do update set charged = ledger_forgotten.charged + excluded.charged"

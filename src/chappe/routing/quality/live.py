@@ -102,11 +102,6 @@ class Quality:
         """How a connector does at a place, as of the last second."""
         return self.evidence.estimate(connector_id, place)
 
-    def expected(self, connector_id: int, place: str) -> float:
-        """The delivery rate to expect, cheaper than an estimate."""
-        a, b = self.evidence.posterior(connector_id, place, self.evidence.tally(connector_id, place))
-        return a / (a + b)
-
     def truth(self, connector_id: int) -> Truth:
         """What speaks for and against the receipts of a connector."""
         return truth.assess(self.evidence, connector_id, self.hits, self.floor_ms)
