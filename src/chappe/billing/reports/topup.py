@@ -6,7 +6,6 @@ does not know whether it went through simply repeats it.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -14,7 +13,8 @@ import msgspec
 from chappe import ids
 from chappe.accounts.store import AUDIT
 from chappe.billing.ledger import store as ledger
-from chappe.billing.ledger.model import PER_UNIT, decimal
+from chappe.billing.ledger.model import decimal
+from chappe.billing.rating import amounts
 from chappe.billing.reports import store
 from chappe.billing.reports.entries import Entry, entry, entry_of
 from chappe.errors import Refused
@@ -26,19 +26,20 @@ if TYPE_CHECKING:
 ByHand = Literal["top_up", "withdrawal", "adjust"]
 BY_HAND: Final = ("top_up", "withdrawal", "adjust")
 MOST: Final = 10**15  # micro-units: a thousand million is a slip of the pen
-_AMOUNT = re.compile(r"(-?)([0-9]{1,9})(?:\.([0-9]{1,6}))?")
 _BOOKS = ledger.BOOKS
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def micros(text: str, param: str = "amount") -> int:
     """ "12.5" is 12,500,000. Raises Refused invalid_value."""
-    found = _AMOUNT.fullmatch(text)
-    if found is None:
+    try:
+        amount = amounts.micros(text)
+    except ValueError:
+        amount = None
+    if amount is None or abs(amount) >= MOST:
         words = "Write a decimal number below a thousand million with six places at most, for example 250.00."
         raise Refused("invalid_value", f"{param} is no amount.", param=param, action=words)
-    sign, whole, fraction = found.groups("")
-    return int(sign + "1") * (int(whole) * PER_UNIT + int(fraction.ljust(6, "0")))
+    return amount
 
 
 async def book(
