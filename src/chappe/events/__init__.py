@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chappe.events.nouns import BalanceLow, EndpointPaused, Event, InboundReceived, MessageUpdated
+from chappe.events.nouns import BalanceLow, EndpointPaused, Event, InboundReceived, MessageUpdated, OptOutCreated
 from chappe.events.outbox import TOPIC, Aside, AtOnce, Effects, Events, Lag, Reaction
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "InboundReceived",
     "Lag",
     "MessageUpdated",
+    "OptOutCreated",
     "Reaction",
 ]

@@ -84,3 +84,17 @@ class BalanceLow(Event, frozen=True, kw_only=True, tag="balance.low"):
     wallet: int
     credit_limit: int
     threshold: int
+
+
+class OptOutCreated(Event, frozen=True, kw_only=True, tag="opt_out.created"):
+    """A person refused messages: of an account, or of a brand, from a sender or to a country (`value`)."""
+
+    opt_out_id: int
+    person: str
+    channel: str
+    scope: str
+    value: str
+    covers: str
+    reason: str
+    source: str
+    test: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chappe import accounts, billing, connectors, fraud, law, lookups, routing, senders, templates
+from chappe import accounts, billing, connectors, consent, fraud, law, lookups, routing, senders, templates
 from chappe.billing import closing, reports
 from chappe.messages.registered import registered_names
 from chappe.routing import quality, throttles
@@ -17,7 +17,7 @@ _ENFORCED = ("US", "CA")
 
 async def open_rooms(rt: Runtime) -> None:
     """Before `rt.events.start` and `rt.jobs.start`; `rt.close` closes them. Raises Unavailable."""
-    for room in (accounts, connectors, routing, throttles, senders, billing, law, fraud, templates):
+    for room in (accounts, connectors, routing, throttles, senders, billing, consent, law, fraud, templates):
         await room.start(rt)
     rt.at_close((await lookups.start(rt)).close)
     rt.at_close((await quality.start(rt, tracked=lambda connector_id: _tracked(rt, connector_id))).close)
