@@ -11,6 +11,7 @@ import pytest
 
 from chappe import accounts, connectors, routing, senders
 from chappe.channels import Connector, Inbound, Link, LinkStatus, Outcome, Outgoing, Receipt, SendError, Sink
+from chappe.clock import Clock
 from chappe.events import InboundReceived, MessageUpdated
 from chappe.messages import Accepted, Pipeline, Submission, open_rooms
 from chappe.runtime import Runtime, open_runtime
@@ -160,8 +161,8 @@ class World:
         return [e.state for e in self.heard if isinstance(e, MessageUpdated) and e.message_id == message_id]
 
 
-async def make_world(url: str, data_dir: Path) -> World:
-    rt = await open_runtime(Settings(data_dir=data_dir, database=url, secret_key="test"))
+async def make_world(url: str, data_dir: Path, *, clock: Clock | None = None) -> World:
+    rt = await open_runtime(Settings(data_dir=data_dir, database=url, secret_key="test"), clock=clock)
     world = World(rt)
 
     async def hear(_rt: Runtime, events: list[Any]) -> list[Any]:

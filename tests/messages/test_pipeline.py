@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from chappe import connectors, messages
+from chappe import accounts, connectors, messages
 from chappe.batching import Full
 from chappe.channels import SendError, Verdict
 from chappe.errors import Refused
@@ -316,9 +316,12 @@ async def test_a_long_message_half_written_when_the_link_goes_is_finished_later(
 
 
 async def test_lanes_leave_in_their_order(world: World) -> None:
+    elsewhere = accounts.AccountSettings(consent="elsewhere")
+    await accounts.update_account(world.rt, "test", world.account_id, settings=elsewhere)
+    offer = {"purpose": "marketing", "text": "Acme: half price. Reply STOP to end."}
     world.link.window = 1
-    first = await world.send(purpose="marketing")
-    bulk = [await world.send(purpose="marketing", to=f"+3361234{n:04}") for n in range(3)]
+    first = await world.send(to="+31612340000", **offer)
+    bulk = [await world.send(to=f"+3161234{n:04}", **offer) for n in range(1, 4)]
     service = await world.send(purpose="service", to="+33612349998")
     otp = await world.send(purpose="otp", to="+33612349999")
     for n in range(6):

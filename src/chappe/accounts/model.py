@@ -61,10 +61,13 @@ MAX_LONG_PASSWORD = 64
 
 
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`any_sender`: may send from any address (aggregators). `rate_per_s`: messages a second over HTTP.
+    """`any_sender`: may send from any address (aggregators). `consent`: `recorded` refuses marketing to people of whom no
+    consent is recorded; `elsewhere`: the account keeps the proofs itself, and answers for them. `rate_per_s`: messages a
+    second over HTTP.
     `retention_days`: how long texts and history are kept; None is the installation's."""
 
     any_sender: bool = False
+    consent: Literal["recorded", "elsewhere"] = "recorded"
     rate_per_s: Rate | None = None
     retention_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
 

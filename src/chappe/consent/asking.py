@@ -69,7 +69,7 @@ def _forbids(row: Row, question: Question) -> bool:
         return False
     if scope == "account":
         return True
-    return bool(value == getattr(question, scope))
+    return bool(value.removeprefix("+") == getattr(question, scope).removeprefix("+"))
 
 
 def _opted_out(row: Row, words: str) -> No:

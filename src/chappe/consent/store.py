@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sqlalchemy as sa
 
-from chappe.storage import delete_many, insert_many, sql, update_many
+from chappe.storage import Statement, delete_many, insert_many, sql, update_many
 from chappe.storage.schema import Bytes, Id, Json, Millis, Small, Text, key, metadata, optional, partial_index, required
 
 entries = sa.Table(
@@ -77,16 +79,6 @@ suppressions = sa.Table(
     partial_index("suppressions_expiry", "expires_at", where="expires_at is not null"),
 )
 
-touches = sa.Table(  # when a person got, or will get, a message that counts for how many they may get
-    "consent_touches",
-    metadata,
-    key("person_key"),
-    key("message_id"),
-    required("at", Millis),
-    sa.Index("consent_touches_age", "at"),
-    sqlite_with_rowid=False,
-)
-
 ADD_ENTRIES = insert_many(entries, [c.name for c in entries.columns if c.name not in ("sequence", "hash")])
 
 # one question for all that is asked of a batch; the second column tells which of the two a row is of
@@ -122,13 +114,6 @@ LIFT = delete_many(  # `value` is a brand, or none
     " and (u.value = '' or t.scope <> 'brand' or t.value = u.value)",
 )
 SINCE = sql("select distinct person_key from suppressions where id > :after limit :limit", name="suppressed since")
-TOUCHED = sql(
-    "select person_key, message_id, at from consent_touches where person_key in each(:keys, bigint) and at > :since",
-    name="touched",
-)
-ADD_TOUCHES = insert_many(touches, ignore=True)
-DROP_TOUCHES = delete_many(touches, ("person_key", "message_id"))
-PRUNE_TOUCHES = sql("delete from consent_touches where at < :before", name="prune touches")
 SUPPRESSION_COLUMNS = tuple(column.name for column in suppressions.columns)
 ADD_SUPPRESSIONS = insert_many(suppressions, ignore=True)
 # what is there may become stricter only: more purposes, for longer
@@ -148,3 +133,125 @@ STRENGTHEN = update_many(
         ),
     ),
 )
+
+# -- links, and what a person may see and undo ---------------------------------------------------------------------
+links = sa.Table(  # of messages whose rows are gone
+    "consent_links",
+    metadata,
+    key("message_id"),
+    required("account_id", Id),
+    required("test", Small),
+    required("person_key", Id),
+    required("sender", Text),
+    required("until", Millis),
+    sa.Index("consent_links_until", "until"),
+)
+
+KEEP_LINKS = insert_many(links, ignore=True)
+KEPT_LINK = sql(
+    "select message_id, account_id, test, person_key, sender from consent_links where message_id = :message_id",
+    name="kept link",
+)
+FORGET_LINKS = sql(
+    "delete from consent_links where message_id in "
+    "(select message_id from consent_links where until <= :now order by until limit :limit)",
+    name="forget links",
+)
+ENTRIES_OF = sql(
+    """select id, event, channel, purpose, brand, basis, source, at, expires_at, proof from consent_entries
+    where person_key = :key order by id desc limit :limit""",
+    name="entries of a person",
+)
+REFUSALS_OF = sql(
+    """select id, channel, scope, value, covers, reason, list_name from suppressions
+    where person_key = :key and (expires_at is null or expires_at > :now) order by id""",
+    name="refusals of a person",
+)
+CHANGED_BY = sql(
+    "select channel, purpose, brand from consents where person_key = :key and entry_id = :entry_id",
+    name="consents changed by",
+)
+RESTORE_CONSENT = sql(
+    """update consents set state = :state, basis = :basis, source = :source, at = :at, expires_at = :expires_at,
+    entry_id = :was where person_key = :key and channel = :channel and purpose = :purpose and brand = :brand
+    and entry_id = :entry_id""",
+    name="restore consent",
+)
+DROP_CONSENTS = delete_many(
+    consents, ("person_key", "channel", "purpose", "brand"), "t.entry_id = u.entry_id"
+)
+DROP_REFUSALS_OF = delete_many(suppressions, ("person_key", "entry_id"))
+DROP_REFUSALS = delete_many(suppressions, ("person_key", "id"))
+SOFTEN = update_many(suppressions, ("person_key", "id"), ("covers",))
+
+# -- the chain -----------------------------------------------------------------------------------------------------
+
+chains = sa.Table(  # the end of each account's chain: a shortened one is noticed
+    "consent_chains",
+    metadata,
+    key("account_id"),
+    key("test", Small),
+    required("sequence", Id),
+    required("hash", Bytes),
+    sqlite_with_rowid=False,
+)
+
+_PUBLIC = "id, account_id, test, event, channel, purpose, brand, basis, source, at, expires_at, commitment"
+UNSEALED = sql(
+    f"select {_PUBLIC} from consent_entries where sequence is null order by id limit :limit", name="unsealed consents"
+)
+HEADS = sql(
+    "select account_id, test, sequence, hash from consent_chains where account_id in each(:account_ids, bigint)",
+    name="heads of chains",
+)
+BEGIN_CHAINS = insert_many(chains, ignore=True)
+MOVE_CHAINS = update_many(chains, ("account_id", "test"), ("sequence", "hash"), "t.sequence < u.sequence")
+SEAL = update_many(entries, ("id",), ("sequence", "hash"), "t.sequence is null")
+CHAINED = sql(
+    f"""select {_PUBLIC}, sequence, hash, salt, proof, person_key from consent_entries
+    where account_id = :account_id and test = :test and sequence > :after and sequence <= :until
+    order by sequence limit :limit""",
+    name="chain of consents",
+)
+NEXT_CHAIN = sql(  # by the index, from one to the next
+    """select account_id, test from consent_entries where (account_id, test) > (:account_id, :test)
+    order by account_id, test limit 1""",
+    name="next chain",
+)
+COUNT_UNSEALED = sql(
+    """select count(*), min(id) from consent_entries
+    where account_id = :account_id and test = :test and sequence is null and id < :before""",
+    name="count unsealed",
+)
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+ENTRY = sql(
+    f"select {_PUBLIC}, coalesce(sequence, 0), hash, salt, proof, person_key from consent_entries "
+    "where id = :id and account_id = :account_id and test = :test",
+    name="consent entry",
+)
+SAID = sql(
+    """select person_key, event, channel, purpose, brand, at from consent_entries
+    where person_key in each(:keys, bigint)""",
+    name="said before",
+)
+_STATES = {
+    "given": "state = 'given' and (expires_at is null or expires_at > :now)",
+    "expired": "state = 'given' and expires_at <= :now",
+    "withdrawn": "state = 'withdrawn'",
+}
+
+
+@lru_cache
+def consents_like(state: str | None, *equal: str) -> Statement:
+    """The consents of an account behind a place, newest word first; of a state, and with these columns as given."""
+    wanted = [f"{column} = :{column}" for column in equal] + ([_STATES[state]] if state else [])
+    return sql(
+        f"""select entry_id, channel, purpose, brand, person, state, basis, source, at, expires_at from consents
+        where account_id = :account_id and test = :test and entry_id <= :entry_id
+        and (entry_id, channel, purpose, brand) < (:entry_id, :after_channel, :after_purpose, :after_brand)
+        {"".join(f" and {one}" for one in wanted)}
+        order by entry_id desc, channel desc, purpose desc, brand desc limit :limit""",
+        name="consents",
+    )

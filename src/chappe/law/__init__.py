@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from chappe.law.caps import Cap, free_at
+from chappe.law.caps import LONGEST, Cap, free_at
 from chappe.law.days import holiday
 from chappe.law.hours import HORIZON_DAYS, Clause, Hours, next_legal, parse
 from chappe.law.own import NOTHING, Adjustment, AdjustmentKind, Book, Own
@@ -37,6 +37,7 @@ from chappe.law.verdict import (
     Wait,
     Warned,
     applicable,
+    cap_period,
     frequency,
     holiday_at,
     local_date,
@@ -60,6 +61,7 @@ __all__ = [
     "BANS",
     "CONSENTS",
     "HORIZON_DAYS",
+    "LONGEST",
     "NOTHING",
     "ROOM",
     "WORDINGS",
@@ -85,6 +87,7 @@ __all__ = [
     "Warned",
     "all_rules",
     "book",
+    "cap_period",
     "create_adjustment",
     "delete_adjustment",
     "found_adjustment",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _CAP = re.compile(r"([1-9]\d{0,3})/([1-9]\d{0,2})(h|d)")
 _MS = {"h": 3_600_000, "d": 86_400_000}
+LONGEST = 92 * _MS["d"]  # how long it is known when somebody got a message
 
 
 class Cap(NamedTuple):
@@ -24,7 +25,10 @@ def parse(text: str) -> Cap:
     read = _CAP.fullmatch(text)
     if read is None:
         raise ValueError(f"{text} is not of the form 3/24h or 8/30d")
-    return Cap(int(read[1]), int(read[2]) * _MS[read[3]])
+    cap = Cap(int(read[1]), int(read[2]) * _MS[read[3]])
+    if cap.period > LONGEST:
+        raise ValueError(f"{text} counts further back than {LONGEST // _MS['d']} days")
+    return cap
 
 
 def free_at(cap: Cap, earlier: Sequence[int], at: int) -> int:
@@ -39,4 +43,4 @@ def free_at(cap: Cap, earlier: Sequence[int], at: int) -> int:
     return counted[-cap.most] + cap.period
 
 
-__all__ = ["Cap", "free_at", "parse"]
+__all__ = ["LONGEST", "Cap", "free_at", "parse"]

@@ -150,6 +150,11 @@ def frequency(
     return Now(warnings) if held is None else Wait(*held, warnings)
 
 
+def cap_period(country: str, purpose: str, own: Own = NOTHING) -> int:
+    """How far back (milliseconds) `frequency` may have to look, of all times and regions; 0: nothing is capped."""
+    return max((caps.parse(rule.value).period for rule in _of_kind("cap", country, purpose, None, own)), default=0)
+
+
 def applicable(country: str, purpose: str | None, region: str | None = None, own: Own = NOTHING) -> list[Rule]:
     """The rules of all times that may be about a message, the account's own among them, without those waived."""
     rules = [*all_rules().get(country, ()), *own.rules(country)]
@@ -225,6 +230,7 @@ __all__ = [
     "Wait",
     "Warned",
     "applicable",
+    "cap_period",
     "frequency",
     "holiday_at",
     "local_date",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from chappe.messages.allowed import may_send
 from chappe.messages.change import cancel, replace
 from chappe.messages.model import (
     PURPOSES,
@@ -62,6 +63,7 @@ __all__ = [
     "inbound",
     "inbound_one",
     "listed",
+    "may_send",
     "open_rooms",
     "price_explained",
     "registered_names",

@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chappe import numbers, senders
+from chappe import law, numbers, senders
 from chappe.batching import Batcher, Full
 from chappe.billing import Moves, agreed
 from chappe.errors import Refused
-from chappe.messages import history, prices, roads, store, wire
+from chappe.messages import allowed, history, prices, roads, store, wire
 from chappe.messages.loops import LoopGuard
 from chappe.messages.model import (
     LANE_OF,
     PLAIN,
+    REPLY,
     Accepted,
     IdempotencyKey,
     KeyReused,
@@ -39,6 +40,7 @@ from chappe.storage import Conflict, Op, Unavailable
 from chappe.text import Encoded
 
 if TYPE_CHECKING:
+    from chappe.messages.allowed import Asking, Known
     from chappe.messages.flight import Flight
     from chappe.messages.pipeline import Pipeline
     from chappe.routing.throttles import Passed
@@ -71,6 +73,8 @@ class Draft:
     route: dict[str, Any]
     tags: tuple[str, ...]
     passed: Passed | None = None
+    asking: Asking | None = None
+    dry_run: bool = False
     flight: Flight | None = None
 
     @property
@@ -165,13 +169,15 @@ class Acceptor:
         raise Unavailable("others spend from the same balance all the time")
 
     async def _attempt(self, calls: list[Call]) -> list[Slice]:
-        known = await self._gather([call.key for call in calls if call.key])
-        slices, moves = await self._decided(calls, known)
+        now = self._house.rt.clock.now()
+        asked = [[self._asked(submission, now) for submission in call.submissions] for call in calls]
+        known, people = await self._gather([call.key for call in calls if call.key], asked)
+        slices, moves = await self._decided(calls, asked, known, people)
         drafts = [draft for piece in slices for draft in piece.drafts]
         keys = [piece for piece in slices if piece.call.key and not piece.error]
         if not drafts and not keys:
             return slices
-        house, now = self._house, self._house.rt.clock.now()
+        house = self._house
         desks = house.dispatcher.reserve(drafts)
         try:
             waiting = any(draft.flight is None for draft in drafts)  # for a desk that may be another node's
@@ -185,17 +191,20 @@ class Acceptor:
             raise
         house.wallets.spent(moves.spent())
         house.depth += len(drafts)
-        desks.launch()
+        desks.launch(but=_late(drafts, people))
         return slices
 
     async def _decided(
-        self, calls: list[Call], known: dict[tuple[int, str], tuple[str, list[Any]]]
+        self,
+        calls: list[Call],
+        asked: list[list[roads.Asked | Refusal]],
+        known: dict[tuple[int, str], tuple[str, list[Any]]],
+        people: Known,
     ) -> tuple[list[Slice], Moves]:
         """The decisions of each call, and what they hold of whose money."""
-        now = self._house.rt.clock.now()
         here: dict[tuple[int, str], Slice] = {}
         slices = []
-        for call in calls:
+        for call, wanted in zip(calls, asked, strict=True):
             piece = Slice(call)
             slices.append(piece)
             if call.key:
@@ -208,7 +217,7 @@ class Acceptor:
                     piece.again = here[name]
                     continue
                 here[name] = piece
-            self._decide_all(piece, now)
+            self._decide_all(piece, wanted, people)
         moves = await self._hold(slices)
         for piece in slices:
             if piece.again is not None and piece.call.key and piece.again.call.key:
@@ -247,7 +256,19 @@ class Acceptor:
             self._house.gate.give_back(draft.passed)
             draft.passed = None
 
-    async def _gather(self, keys: Sequence[IdempotencyKey]) -> dict[tuple[int, str], tuple[str, list[Any]]]:
+    async def _gather(
+        self, keys: Sequence[IdempotencyKey], asked: list[list[roads.Asked | Refusal]]
+    ) -> tuple[dict[tuple[int, str], tuple[str, list[Any]]], Known]:
+        """What the tables know of the calls' keys, and of the people who are to be written to."""
+        look = allowed.look(
+            self._house.rt, [one.asking for some in asked for one in some if not isinstance(one, Refusal)]
+        )
+        if not keys:
+            return {}, await look
+        found, people = await asyncio.gather(self._calls_before(keys), look)
+        return found, people
+
+    async def _calls_before(self, keys: Sequence[IdempotencyKey]) -> dict[tuple[int, str], tuple[str, list[Any]]]:
         found: dict[tuple[int, str], tuple[str, list[Any]]] = {}
         for account_id in {key.account_id for key in keys}:
             mine = [key.key for key in keys if key.account_id == account_id]
@@ -256,18 +277,20 @@ class Acceptor:
                 found[account_id, name] = (digest, decode_json(results))
         return found
 
-    def _decide_all(self, piece: Slice, now: int) -> None:
-        for submission in piece.call.submissions:
-            verdict = self.decide(submission, now)
+    def _decide_all(self, piece: Slice, asked: list[roads.Asked | Refusal], people: Known) -> None:
+        for one in asked:
+            verdict = one if isinstance(one, Refusal) else self._decide(one, people)
             if isinstance(verdict, Refusal):
                 piece.results.append(verdict)
-            else:
-                piece.results.append(verdict.accepted)
-                if not submission.dry_run:
-                    piece.drafts.append(verdict)
+                continue
+            piece.results.append(verdict.accepted)
+            if not verdict.dry_run:
+                piece.drafts.append(verdict)
+                if verdict.asking is not None:
+                    allowed.touch(people, verdict.asking, verdict.due or verdict.accepted.created_at)
 
-    def decide(self, submission: Submission, now: int) -> Draft | Refusal:
-        """Everything that can refuse a message but its price, and its road if nothing does. Touches no table."""
+    def _asked(self, submission: Submission, now: int) -> roads.Asked | Refusal:
+        """What can be said of a submission without asking a table; its refusal, or what is to be asked about it."""
         house = self._house
         account = house.accounts.account(submission.account_id)
         if account is None or account.status != "active":
@@ -291,15 +314,53 @@ class Acceptor:
             return Refusal(refusal.code, refusal.message, "from")
         if kind := wire.blocked(submission.wire):
             return Refusal("content_blocked", f"Messages of this kind ({kind}) are not carried.", "data")
-        asked = roads.Asked(submission, number, sender, house.rt.ids.next(), now, *times)
+        message_id, asking = house.rt.ids.next(), None
+        if submission.origin != REPLY:
+            asking = allowed.asking(
+                house.rt,
+                account,
+                number,
+                country=country,
+                purpose=purpose,
+                sender=sender,
+                test=submission.test,
+                at=times[0] or now,
+                message_id=message_id,
+                zone=submission.wire.zone,
+            )
+        return roads.Asked(submission, number, sender, message_id, now, *times, asking)
+
+    def _decide(self, asked: roads.Asked, people: Known) -> Draft | Refusal:
+        """Everything else that can refuse a message but its price, and its road if nothing does."""
+        house, submission = self._house, asked.submission
+        judged = None if asked.asking is None else allowed.judge(people, asked.asking)
+        if isinstance(judged, Refusal):
+            return judged
+        if judged is not None:
+            later = self._later(asked, judged)
+            if isinstance(later, Refusal):
+                return later
+            asked = later
         road = roads.choose(house, asked, self._first(asked))
         if isinstance(road, Refusal):
             return road
-        if self._loops.looping(submission, number.digits, sender, now):
+        if self._loops.looping(submission, asked.number.digits, asked.sender, asked.now):
             if road.passed is not None:
                 house.gate.give_back(road.passed)
             return Refusal("loop_detected", "The same text went to this number too often within a minute.", "text")
-        return self._draft(asked, road)
+        return self._draft(asked, road, judged)
+
+    def _later(self, asked: roads.Asked, wait: law.Wait) -> roads.Asked | Refusal:
+        """The law lets it go later. A validity that the customer named runs from when the message was to be sent."""
+        submission, words = asked.submission, allowed.waits(wait.until, wait.rule)
+        if submission.quiet_hours == "refuse":
+            return Refusal("quiet_hours", words, "to", retry_after=(wait.until - asked.now) / 1000)
+        expires_at = asked.expires_at
+        if submission.validity_s is None:
+            expires_at += wait.until - (asked.send_at or asked.now)
+        elif expires_at <= wait.until:
+            return Refusal("quiet_hours", f"It would expire before it may go. {words}", "validity_seconds")
+        return asked._replace(send_at=wait.until, expires_at=expires_at)
 
     def _times(self, submission: Submission, now: int) -> tuple[int | None, int] | Refusal:
         send_at = submission.send_at
@@ -333,8 +394,8 @@ class Acceptor:
 
         return first
 
-    def _draft(self, asked: roads.Asked, road: roads.Road) -> Draft:
-        submission, number, sender, message_id, now, send_at, expires_at = asked
+    def _draft(self, asked: roads.Asked, road: roads.Road, wait: law.Wait | None) -> Draft:
+        submission, number, sender, message_id, now, send_at, expires_at, asking = asked
         connector, encoded, quote = road.connector, road.encoded, road.quote
         state = State.QUEUED if send_at is None else State.SCHEDULED
         options = submission.wire
@@ -394,8 +455,14 @@ class Acceptor:
             created_at=now,
             price=quote.price,
             currency=quote.currency,
+            held_by=None if wait is None else wait.rule.name,
         )
-        return Draft(message, encoded, accepted, self._told(road), submission.tags, road.passed)
+        told = self._told(road)
+        if wait is not None:
+            told["held"] = {"rule": wait.rule.name, "until": wait.until, "note": wait.rule.note}
+        if submission.template is not None:
+            told["template"] = submission.template
+        return Draft(message, encoded, accepted, told, submission.tags, road.passed, asking, submission.dry_run)
 
     def _told(self, road: roads.Road) -> dict[str, Any]:
         """What history says of the decision."""
@@ -432,6 +499,9 @@ class Acceptor:
         tags = [(d.message.account_id, tag, d.message.id) for d in drafts for tag in d.tags]
         if tags:
             ops.append(store.ADD_TAGS(tags))
+        touches = [(a.question.person_key, a.message_id, due or now) for a, due in _counted(drafts)]
+        if touches:
+            ops.append(store.ADD_TOUCHES(touches))
         if keys:
             rows = []
             for piece in keys:
@@ -440,6 +510,19 @@ class Acceptor:
                 rows.append((key.account_id, key.key, key.digest, encode_json(summary(piece.results)).decode(), now))
             ops.append(store.ADD_KEYS(rows))
         return ops
+
+
+def _counted(drafts: Sequence[Draft]) -> list[tuple[Asking, int | None]]:
+    """Those that count for how many their person may get, and when they may leave."""
+    return [(draft.asking, draft.due) for draft in drafts if draft.asking is not None and draft.asking.period]
+
+
+def _late(drafts: Sequence[Draft], people: Known) -> frozenset[int]:
+    """The messages of people who refused after they were asked about."""
+    if people.fresh:
+        return frozenset()
+    asked = ((draft.message.id, draft.asking) for draft in drafts)
+    return frozenset(id for id, asking in asked if asking is not None and people.stale(asking.question))
 
 
 def _turned_away(error: Full | Unavailable) -> Refusal:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from chappe import consent
 from chappe.channels import (
     Connector,
     Inbound,
@@ -25,10 +26,10 @@ from chappe.channels import (
     Verdict,
 )
 from chappe.channels.contract import Done
-from chappe.messages import store, wire
+from chappe.messages import allowed, store, wire
 from chappe.messages.flight import Flight, flight_of
 from chappe.messages.mark import Mark
-from chappe.messages.model import Lane
+from chappe.messages.model import REPLY, Lane, Message, Refusal
 from chappe.storage import StoreError
 from chappe.text import TextError
 
@@ -130,6 +131,17 @@ class Desk:
         self._house.dispatcher.aloft[flight.message.id] = flight
         self._unwritten.extend(parts)
 
+    def withhold(self, refused: Callable[[Message], bool]) -> None:
+        """Of the messages that no byte was written of, let those go whose person has refused: as in `launch`."""
+        kept: deque[Outgoing] = deque()
+        for part in self._unwritten:
+            flight: Flight = part.context  # type: ignore[assignment]
+            if flight.written or not refused(flight.message):
+                kept.append(part)
+            else:
+                self._house.dispatcher.landed(flight)
+        self._unwritten = kept
+
     def flush(self) -> None:
         """Write what the link takes now; nothing if our lease may have ended: others take it for theirs then."""
         if not self._unwritten or self.link is None or not self._holds():
@@ -196,10 +208,29 @@ class Desk:
         mark.claimed(now, since, now - start, last, full=len(flights) >= room)
         return flights
 
+    async def _allowed(self, flights: Sequence[Flight]) -> list[Flight]:
+        """Those that may leave now. What may not any more is refused; what the law lets go later waits for that."""
+        house = self._house
+        now = house.rt.clock.now()
+        asked = [allowed.asking_of(house, flight.message, now) for flight in flights]
+        known = await allowed.look(house.rt, asked)
+        going, waiting = [], []
+        for flight, one in zip(flights, asked, strict=True):
+            judged = None if one is None else allowed.judge(known, one)
+            if judged is None:
+                going.append((flight, one))
+            elif isinstance(judged, Refusal):
+                house.recorder.barred(flight, self.connector.id, judged)
+            else:
+                waiting.append((flight.message.id, judged.until, flight.claim))
+        if waiting:
+            await house.rt.store.write(store.HOLD_BACK(waiting))
+        return [flight for flight, one in going if one is None or not known.stale(one.question)]
+
     async def _send(self, flights: Sequence[Flight]) -> None:
         # of several parts some may have been taken before, also in a try that was throttled and does not count
         done = await self._answered_parts([f for f in flights if f.tries or f.doubts or f.message.segments > 1])
-        for flight in flights:
+        for flight in await self._allowed(flights):  # the last to be awaited: what it says is of this moment
             self._house.dispatcher.aloft[flight.message.id] = flight
             flight.tries += 1
             try:
@@ -288,10 +319,14 @@ class Reservation:
         for desk, _, parts in self._launches:
             desk.reserved -= len(parts)
 
-    def launch(self) -> None:
+    def launch(self, but: Collection[int] = ()) -> None:
+        """Messages in `but` stay behind: `sweep.return_unclaimed` finds them."""
         desks: dict[Desk, None] = {}
         for desk, flight, parts in self._launches:
-            desk.launch(flight, parts, reserved=True)
+            if flight.message.id in but:
+                desk.reserved -= len(parts)
+            else:
+                desk.launch(flight, parts, reserved=True)
             desks[desk] = None
         for desk in desks:
             desk.flush()
@@ -403,6 +438,19 @@ class Dispatcher:
             return  # they look each second
         finally:
             self._ringing = None
+
+    def withhold(self, keys: Sequence[int]) -> None:
+        """These persons have refused: nothing leaves for them that has not begun to."""
+        people, stopped = consent.persons(self._house.rt), frozenset(keys)
+
+        def refused(message: Message) -> bool:
+            if message.origin == REPLY:
+                return False
+            owners = (message.account_id, consent.EVERYONES)
+            return any(people.key(owner, message.test, message.recipient) in stopped for owner in owners)
+
+        for desk in self.desks.values():
+            desk.withhold(refused)
 
     # -- our lease comes and goes -----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 from chappe.messages.model import encode_json
 
 ACCEPTED = "accepted"
+HELD = "held"  # it may not go yet
 RELEASED = "released"  # its time has come, it was routed again
 ANSWERED = "answered"  # the supplier answered a part
 IN_DOUBT = "in_doubt"  # no answer: it may have been sent

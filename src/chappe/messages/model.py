@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 
 from chappe import ids
 from chappe.accounts import Purpose
+
+REPLY: Final = "reply"
+"""The origin of our own answers to what a person wrote: they go although the person refused, and at any hour."""
 
 PURPOSES: tuple[Purpose, ...] = ("otp", "transactional", "service", "marketing")
 
@@ -126,6 +129,7 @@ class Wire(msgspec.Struct, omit_defaults=True, frozen=True):
     sar: tuple[int, int, int] | None = None
     tlvs: tuple[tuple[int, bytes], ...] = ()
     connector: str | None = None  # asked for by name
+    zone: str | None = None  # where the recipient lives (IANA), if it is known better than by the number
 
 
 PLAIN = Wire()
@@ -149,9 +153,11 @@ class Submission:
     metadata: dict[str, Any] | None = None
     test: bool = False
     dry_run: bool = False
-    origin: str = "api"
+    origin: str = "api"  # no door lets a customer say REPLY
     login_id: int | None = None
     receipts: int = 0  # registered_delivery of an SMPP customer (SMPP 3.4, 5.2.17)
+    quiet_hours: Literal["wait", "refuse"] = "wait"  # what becomes of it when it may not go yet
+    template: str | None = None  # which template it was made from: name@version/locale
 
 
 @dataclass(slots=True, frozen=True)
@@ -187,6 +193,7 @@ class Accepted:
     created_at: int
     price: int | None = None  # micro-units; None: not billed
     currency: str | None = None
+    held_by: str | None = None  # the rule of law for which it waits until `send_at`
 
 
 Result = Accepted | Refusal

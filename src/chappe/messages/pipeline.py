@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 
-from chappe import accounts, billing, connectors, lookups, nodes, numbers, routing, senders
+from chappe import accounts, billing, connectors, consent, lookups, nodes, numbers, routing, senders
 from chappe.channels import Connector, Link, LinkStatus, Outgoing, Sink
 from chappe.messages import orphans, roads, sweep, wire
 from chappe.messages.accept import Acceptor
@@ -22,6 +22,7 @@ from chappe.storage import Conflict, StoreError
 OpenLink = Callable[[Connector, Sink, Collection[int] | None], Link]
 """Given the slots of the connector's binds that are ours; None: all."""
 _RESCUE_EVERY_S = 10.0
+_PRUNE_EVERY_S = 600.0
 _STOP_WITHIN_S = 15.0  # if the store is away longer, the next start finds what is left in doubt
 
 
@@ -94,12 +95,14 @@ class Pipeline:
         await self._follow()
         accounts.snapshot(self.rt, connectors.ROOM).on_change(lambda _book: self._spawn(self._follow()))
         self.rt.store.listen("queue", self.dispatcher.wake_all)
+        consent.stops(self.rt).on_stop(self.dispatcher.withhold)
         self._spawn(self._every(sweep.EVERY_S, sweep.slices))
         self._spawn(self._every(sweep.PARKED_EVERY_S, sweep.match_parked))
         self._spawn(self._every(sweep.PARKED_EVERY_S, lambda house: house.inbox.sweep()))
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.rescue))
         self._spawn(self._every(_RESCUE_EVERY_S if self.alone else orphans.EVERY_S, orphans.adopt))
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.return_unclaimed))
+        self._spawn(self._every(_PRUNE_EVERY_S, sweep.prune_touches))
 
     async def stop(self) -> None:
         """Unbind from the suppliers, then store what they still said."""

@@ -27,6 +27,7 @@ from chappe.storage import Conflict, Op, Row, StoreError
 if TYPE_CHECKING:
     from chappe.events import MessageUpdated
     from chappe.messages.flight import Flight
+    from chappe.messages.model import Refusal
     from chappe.messages.pipeline import Pipeline
     from chappe.text import TextError
 
@@ -121,6 +122,12 @@ class Recorder:
         """The text cannot be put on this connector's wire."""
         outcome = Outcome(None, connector_id)  # type: ignore[arg-type]
         outcome.error = SendError(error.code, Verdict.NEXT, detail=error.message)
+        self._items.add(Settled(flight, connector_id, [outcome]))
+
+    def barred(self, flight: Flight, connector_id: int, refusal: Refusal) -> None:
+        """It may not go to this person any more, by whatever connector."""
+        outcome = Outcome(None, connector_id)  # type: ignore[arg-type]
+        outcome.error = SendError(refusal.code, Verdict.PERMANENT, detail=refusal.message)
         self._items.add(Settled(flight, connector_id, [outcome]))
 
     def complete(self, flight: Flight, connector_id: int) -> None:

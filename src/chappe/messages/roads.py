@@ -15,6 +15,7 @@ from chappe.routing.throttles import Denied, Passed
 from chappe.text import Encoded, TextError
 
 if TYPE_CHECKING:
+    from chappe.messages.allowed import Asking
     from chappe.messages.pipeline import Pipeline
 
 
@@ -41,6 +42,7 @@ class Asked(NamedTuple):
     now: int
     send_at: int | None
     expires_at: int
+    asking: Asking | None  # None: nobody's leave is needed
 
 
 class Road(NamedTuple):

@@ -202,6 +202,16 @@ inbound_parts = sa.Table(
     sa.Index("inbound_parts_age", "received_at"),
 )
 
+touches = sa.Table(  # when a person gets a message that counts for how many they may get
+    "message_touches",
+    metadata,
+    key("person_key"),
+    key("message_id"),
+    required("at", Millis),
+    sa.Index("message_touches_age", "at"),
+    sqlite_with_rowid=False,
+)
+
 retention_marks = sa.Table(  # up to which message texts were forgotten
     "retention_marks",
     metadata,
@@ -246,6 +256,20 @@ ADD_TAGS = insert_many(message_tags)
 ADD_QUEUE = insert_many(queue)
 ADD_HISTORY = insert_many(history)
 ADD_KEYS = insert_many(idempotency)
+ADD_TOUCHES = insert_many(touches)
+# of messages that went or will: what was refused, taken back or came too late has reached nobody
+TOUCHED = sql(
+    f"""select t.person_key, t.message_id, t.at from message_touches t join messages m on m.id = t.message_id
+    where t.person_key in each(:keys, bigint) and t.at > :since
+    and (m.sent_at is not null or m.state not in ({State.FAILED:d}, {State.CANCELED:d}, {State.EXPIRED:d}))""",
+    name="touched",
+)
+PRUNE_TOUCHES = sql(
+    """delete from message_touches where (person_key, message_id) in (
+        select person_key, message_id from message_touches where at < :before limit :limit
+    )""",
+    name="prune touches",
+)
 FIND_KEYS = sql(
     "select key, digest, results from idempotency where account_id = :account_id and key in each(:keys, text)"
 )
@@ -269,6 +293,12 @@ CLAIMED = sql(
     where q.claim = :claim and q.state = {Queued.SENDING:d}
     order by q.lane, q.due_at, q.message_id""",
     name="claimed",
+)
+HOLD_BACK = update_many(
+    queue,
+    ("message_id",),
+    (("state", str(int(Queued.WAITING))), "due_at", ("owner", "0"), ("claim", "0")),
+    "t.claim = u.claim",
 )
 PUT_BACK = update_many(
     queue, ("message_id",), (("state", str(int(Queued.WAITING))), ("owner", "0"), ("claim", "0")), "t.claim = u.claim"

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from chappe import ids, senders
+from chappe import ids, law
 from chappe.billing import Moves
-from chappe.errors import Refused
 from chappe.events import MessageUpdated
-from chappe.messages import history, prices, roads, store
-from chappe.messages.model import UNSENT, Message, PartState, State, encode_json, may_become
+from chappe.messages import history, roads, store
+from chappe.messages.model import UNSENT, PartState, State, encode_json, may_become
 from chappe.messages.news import update
 from chappe.messages.receipts import candidate_of, same_number
-from chappe.routing.throttles import Denied, Passed
-from chappe.storage import Conflict, Op
+from chappe.messages.release import release
+from chappe.storage import Conflict
 
 if TYPE_CHECKING:
     from chappe.messages.pipeline import Pipeline
@@ -23,7 +22,6 @@ SLICE = 500
 EVERY_S = 1.0
 STRANDED_AFTER_MS = 30_000  # a connector is given this long to come back before its messages leave by another
 PARKED_EVERY_S = 5.0
-ASK_AGAIN_S = 60.0  # of the throttles, for a scheduled message that they do not let go yet
 UNCLAIMED_AFTER_MS = 15_000  # longer than a claim may be on its way
 _UNMATCHED_FOR_MS = 10 * 60_000  # a receipt that matches nothing for so long is left alone, visible
 _EXPIRED = {"code": "validity_expired", "permanent": False}
@@ -82,107 +80,6 @@ async def give_up_waiting(house: Pipeline) -> int:
     return len(rows)
 
 
-async def release(house: Pipeline) -> int:
-    """Scheduled messages whose time has come are checked, routed and priced again, and queued."""
-    now = house.rt.clock.now()
-    rows = await house.rt.store.scan(store.DUE_SCHEDULED({"now": now, "limit": SLICE}))
-    if not rows:
-        return 0
-    unit = _Released(house, now)
-    for row in rows:
-        unit.take(store.message(row))
-    try:
-        await house.rt.events.write(*unit.ops(), tell=unit.events)
-    except BaseException:
-        unit.give_back()
-        raise
-    for connector_id in {row[1] for row in unit.released}:
-        house.dispatcher.queued(connector_id)
-    return len(rows)
-
-
-class _Released:
-    """What one round of `release` writes."""
-
-    def __init__(self, house: Pipeline, now: int) -> None:
-        self._house, self._now = house, now
-        self._moves = Moves(house.tariffs)
-        self._passed: list[Passed] = []
-        self.released: list[Any] = []
-        self.events: list[MessageUpdated] = []
-        self._queued: list[Any] = []
-        self._repriced: list[Any] = []
-        self._postponed: list[Any] = []
-        self._refused: list[Any] = []
-        self._steps: list[Any] = []
-
-    def take(self, message: Message) -> None:
-        refusal = self._refusal(message)
-        if refusal is not None:
-            self._refuse(message, refusal)
-            return
-        onward = roads.due(self._house, message, self._now)
-        if isinstance(onward, Denied):
-            wait = min(onward.retry_after or ASK_AGAIN_S, ASK_AGAIN_S)
-            self._postponed.append((message.id, self._now + round(wait * 1000)))
-        else:
-            self._release(message, onward)
-
-    def _refusal(self, message: Message) -> Refused | None:
-        """What was allowed when it was accepted may not be any more."""
-        account = self._house.accounts.account(message.account_id)
-        if account is None or message.test:
-            return None
-        book, country, purpose = self._house.senders, message.country, message.purpose
-        return senders.check(book, account, message.sender, country, self._now, purpose)
-
-    def _refuse(self, message: Message, refusal: Refused) -> None:
-        told = {"code": refusal.code, "permanent": True, "detail": refusal.message}
-        message.error, message.final_at = encode_json(told).decode(), self._now
-        self._moves.settle(message, taken=False, first=True)
-        self._refused.append((message.id, message.error, self._now, message.money, message.version))
-        self._note(message, history.FAILED, told)
-        self.events.append(update(self._house, message, State.FAILED, self._now))
-
-    def _release(self, message: Message, onward: roads.Onward) -> None:
-        if onward.quote is not None:
-            prices.reprice(self._moves, message, onward.quote)
-            message.route_id = onward.route_id
-            self._repriced.append(prices.repriced(message))
-        due = None
-        if onward.passed is not None:
-            self._passed.append(onward.passed)
-            due = onward.passed.due
-        self.released.append((message.id, onward.connector_id, due or min(message.send_at or self._now, self._now)))
-        self._queued.append((message.id, onward.connector_id, message.version))
-        said: dict[str, Any] = {"connector": self._house.connector_name(onward.connector_id)}
-        if onward.route_id:
-            said["route"] = onward.route_id
-        if due is not None:
-            said["throttled_until"] = due
-        self._note(message, history.RELEASED, said)
-
-    def _note(self, message: Message, kind: str, said: dict[str, Any]) -> None:
-        self._steps.append(history.step(message.id, self._house.rt.ids.next(), self._now, kind, said, attempt=1))
-
-    def ops(self) -> list[Op]:
-        ids = [(row[0],) for row in self._refused]
-        guarded = (
-            (store.TAKE_WAITING, ids),
-            (store.RELEASE, self.released),
-            (store.POSTPONE, self._postponed),
-            (store.REPRICE, self._repriced),
-            (store.MARK_QUEUED, self._queued),
-            (store.MARK_FAILED, self._refused),
-        )
-        ops = [statement(rows, expect=len(rows)) for statement, rows in guarded if rows]
-        return [*ops, store.ADD_HISTORY(self._steps), *self._moves.ops(self._house.rt.ids)]
-
-    def give_back(self) -> None:
-        for passed in self._passed:
-            self._house.gate.give_back(passed)
-
-
 async def rescue(house: Pipeline) -> int:
     """Messages that wait for a connector which is gone, or down for a while, leave by the next of their route."""
     now = house.rt.clock.now()
@@ -219,6 +116,14 @@ async def return_unclaimed(house: Pipeline) -> int:
         await house.rt.store.write(store.PUT_BACK(lost))
         house.dispatcher.wake_all()
     return len(lost)
+
+
+async def prune_touches(house: Pipeline) -> None:
+    """Forget when people got messages, once no cap can count them any more."""
+    before = house.rt.clock.now() - law.LONGEST
+    pruned = SLICE
+    while pruned >= SLICE:
+        pruned = (await house.rt.store.write(store.PRUNE_TOUCHES({"before": before, "limit": SLICE})))[0]
 
 
 async def match_parked(house: Pipeline) -> None:

@@ -62,13 +62,19 @@ STATUS: Final[dict[str, int]] = {
             "destination_not_priced",
             "price_below_cost",
             "fx_rate_missing",
+            "opted_out",
+            "consent_missing",
+            "quiet_hours",
+            "frequency_capped",
         ),
         status.ESME_RSUBMITFAIL,
     ),
 }
 _STATUS_50: Final[dict[str, int]] = {
     "encoding_impossible": status.ESME_RINVDCS,
-    "content_blocked": status.ESME_RPROHIBITED,
+    **dict.fromkeys(
+        ("content_blocked", "opted_out", "consent_missing", "quiet_hours", "frequency_capped"), status.ESME_RPROHIBITED
+    ),
     "account_suspended": status.ESME_RPROHIBITED,
 }
 

@@ -46,6 +46,10 @@ ERROR_NUMBER: Final[dict[str, int]] = {
     "sender_not_registered": 219,
     "sender_lookalike": 220,
     "sender_invalid": 221,
+    "opted_out": 222,
+    "consent_missing": 223,
+    "quiet_hours": 224,
+    "frequency_capped": 225,
     "unknown_error": 255,
 }
 _GSM: Final = 3  # network types of network_error_code (SMPP 3.4, 5.3.2.31)

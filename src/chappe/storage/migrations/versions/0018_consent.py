@@ -30,14 +30,14 @@ def upgrade() -> None:
     op.create_index("consents_account", "consents", ["account_id", "test", "entry_id"])
     _suppressions()
     op.create_table(
-        "consent_touches",
+        "message_touches",
         sa.Column("person_key", Id, autoincrement=False, nullable=False),
         sa.Column("message_id", Id, autoincrement=False, nullable=False),
         sa.Column("at", Id, nullable=False),
         sa.PrimaryKeyConstraint("person_key", "message_id"),
         sqlite_with_rowid=False,
     )
-    op.create_index("consent_touches_age", "consent_touches", ["at"])
+    op.create_index("message_touches_age", "message_touches", ["at"])
 
 
 def _entries() -> None:
