@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -89,6 +90,7 @@ class Retention(Section):
     ] = 400
     delivery_log_days: Annotated[Days, _help("days that the webhook delivery log is kept")] = 30
     lookup_days: Annotated[Days, _help("days that what was looked up of a number is kept")] = 30
+    access_log_days: Annotated[Days, _help("days that it is kept who looked at the data of persons")] = 400
 
 
 class Webhooks(Section):
@@ -163,6 +165,17 @@ class Alarms(Section):
     wal_mb: Annotated[int, Meta(ge=1), _help("megabytes of SQLite's write-ahead log that wait for a checkpoint")] = 256
     disk_percent: Annotated[int, Meta(ge=0, le=99), _help("per cent of the disk of data_dir that must be free")] = 5
     clock_ms: Annotated[int, Meta(ge=1), _help("milliseconds between our clock and the database's")] = 1_000
+    review_h: Annotated[int, Meta(ge=1), _help("hours that a held message waits for its review")] = 24
+
+
+class Consent(Section):
+    """What is learnt of numbers that nobody has."""
+
+    disconnected_after: Annotated[
+        int, Meta(ge=0, le=30), _help("days with `unknown subscriber` after which a number is suppressed; 0: never")
+    ] = 3
+    disconnected_within_days: Annotated[Days, _help("days within which these are counted")] = 30
+    disconnected_days: Annotated[Days, _help("days that such a number stays suppressed")] = 90
 
 
 class Settings(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -174,6 +187,9 @@ class Settings(Struct, forbid_unknown_fields=True, kw_only=True):
     secret_key_file: Annotated[Path | None, _help("file to read secret_key from")] = None
     roles: Annotated[str, _help("what this process does, of api, smsc, dispatch and jobs")] = ",".join(ROLES)
     max_parts: Annotated[int, Meta(ge=1, le=255), _help("longest message, in parts")] = 10
+    public_url: Annotated[
+        str | None, _help("where recipients reach this server, for example https://m.example.com: links begin with it")
+    ] = None
     http: Http = field(default_factory=Http)
     smpp: Smpp = field(default_factory=Smpp)
     log: Log = field(default_factory=Log)
@@ -182,6 +198,7 @@ class Settings(Struct, forbid_unknown_fields=True, kw_only=True):
     retention: Retention = field(default_factory=Retention)
     webhooks: Webhooks = field(default_factory=Webhooks)
     senders: Senders = field(default_factory=Senders)
+    consent: Consent = field(default_factory=Consent)
     billing: Billing = field(default_factory=Billing)
     route_quality: RouteQuality = field(default_factory=RouteQuality)
     limits: Limits = field(default_factory=Limits)
@@ -190,6 +207,8 @@ class Settings(Struct, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.database:
             self.database = f"sqlite:///{self.data_dir}/chappe.db"
+        if self.public_url is not None:
+            self.public_url = self.public_url.rstrip("/") or None
 
     @property
     def all_roles(self) -> tuple[str, ...]:
@@ -446,9 +465,30 @@ def _cross_check(settings: Settings) -> None:
         problems.append("secret_key and secret_key_file exclude each other: keep one")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         problems.append("database must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    if settings.public_url is not None and not _is_public_url(settings.public_url):
+        problems.append(
+            "public_url must begin with https:// (on this machine http:// will do) and end after the name or path: "
+            "no user, query or #, at most 100 printable ASCII characters"
+        )
     problems += _wrong_roles(settings)
     if problems:
         raise SettingsError(problems)
+
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _is_public_url(url: str) -> bool:
+    if len(url) > 100 or not re.fullmatch(r"[!-~]+", url):
+        return False
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    if not known or "@" in parts.netloc or "?" in url or "#" in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 
 def _wrong_roles(settings: Settings) -> list[str]:

@@ -18,6 +18,7 @@ Purpose = Literal["otp", "transactional", "service", "marketing"]  # why somebod
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE)]
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Rate = Annotated[float, Meta(gt=0, le=100_000)]
+Days = Annotated[int, Meta(ge=1, le=3650)]
 
 # What a key may be allowed to do within its account ...
 ACCOUNT_SCOPES = (
@@ -30,6 +31,7 @@ ACCOUNT_SCOPES = (
     "audit",
     "lookups",
     "billing",
+    "people",
 )
 # ... and across the installation: the operator's. `admin` includes every other scope.
 OPERATOR_SCOPES = ("accounts", "connectors", "routes", "lookup_sources", "rates", "admin")
@@ -45,6 +47,7 @@ Scope = Literal[
     "audit",
     "lookups",
     "billing",
+    "people",
     "accounts",
     "connectors",
     "routes",
@@ -60,16 +63,30 @@ MAX_PASSWORD = 8
 MAX_LONG_PASSWORD = 64
 
 
+class KeptDays(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """For how many days an account keeps what it has of persons: the texts of messages, what phones sent, and the steps
+    of messages with their frames. None: as long as everything else."""
+
+    texts: Days | None = None
+    inbound: Days | None = None
+    history: Days | None = None
+
+
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`any_sender`: may send from any address (aggregators). `consent`: `recorded` refuses marketing to people of whom no
-    consent is recorded; `elsewhere`: the account keeps the proofs itself, and answers for them. `rate_per_s`: messages a
-    second over HTTP.
-    `retention_days`: how long texts and history are kept; None is the installation's."""
+    """`any_sender`: may send from any address (aggregators). `consent`: `recorded` refuses marketing to people of whom
+    no consent is recorded; `elsewhere`: the account keeps the proofs itself, and answers for them. `start_opts_in`:
+    who writes START agrees to marketing, also if they never had. `wording`: what becomes of marketing that lacks what
+    a country surely asks its text to say. `rate_per_s`: messages a second over HTTP. `retention_days`: how long
+    messages are kept, with their texts and history; None is the installation's. `retention`: what of it is kept
+    shorter, or texts longer than the installation keeps them."""
 
     any_sender: bool = False
     consent: Literal["recorded", "elsewhere"] = "recorded"
+    start_opts_in: bool = False
+    wording: Literal["refuse", "warn", "off"] = "refuse"
     rate_per_s: Rate | None = None
-    retention_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
+    retention_days: Days | None = None
+    retention: KeptDays = KeptDays()
 
 
 class Account(Struct, frozen=True):

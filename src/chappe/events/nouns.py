@@ -66,6 +66,7 @@ class InboundReceived(Event, frozen=True, kw_only=True, tag="inbound.received"):
     reply_to_message: int | None = None
     login_id: int | None = None
     test: bool = False
+    heard: str | None = None  # about further messages: stop, start, help, or review
 
 
 class EndpointPaused(Event, frozen=True, kw_only=True, tag="endpoint.paused"):

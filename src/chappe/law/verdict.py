@@ -150,6 +150,7 @@ def frequency(
     return Now(warnings) if held is None else Wait(*held, warnings)
 
 
+@lru_cache(maxsize=8_192)
 def cap_period(country: str, purpose: str, own: Own = NOTHING) -> int:
     """How far back (milliseconds) `frequency` may have to look, of all times and regions; 0: nothing is capped."""
     return max((caps.parse(rule.value).period for rule in _of_kind("cap", country, purpose, None, own)), default=0)
