@@ -31,16 +31,18 @@ async def may_send(rt: Runtime, questions: Sequence[Question]) -> list[No | None
 
 async def look(rt: Runtime, questions: Iterable[Question]) -> Found:
     """What the tables have of these persons; `decide` reads it. Raises Unavailable."""
-    everybody: set[int] = set()
+    mine: set[int] = set()
+    everyones: set[int] = set()
     marketing: set[int] = set()
     for question in questions:
-        everybody.add(question.person_key)
-        everybody.add(question.everyones_key)
+        mine.add(question.person_key)
+        everyones.add(question.everyones_key)
         if question.purpose == "marketing" and question.needs_consent:
             marketing.add(question.person_key)
     found: defaultdict[int, list[Row]] = defaultdict(list)
-    if everybody:
-        for row in await rt.store.read(store.ASK({"all": list(everybody), "marketing": list(marketing)})):
+    if mine:
+        asked = {"mine": list(mine), "everyones": list(everyones), "marketing": list(marketing)}
+        for row in await rt.store.read(store.ASK(asked)):
             found[row[0]].append(row)
     return found
 

@@ -44,7 +44,9 @@ def record(
 ) -> Recorded:
     """Add entries to the ledger and follow them: what is given lifts earlier refusals of the person's own, what is
     withdrawn forbids. `forbidden` says what, for each entry; by default what the entry speaks of: an account's or a
-    brand's marketing, or all if something else than marketing is withdrawn."""
+    brand's marketing, or all if something else than marketing is withdrawn.
+
+    No two entries may be about the same person, channel, purpose and brand: `record_all` puts such into units."""
     rows, consents, lifted, withdrawn, suppressed = [], [], [], [], []
     ids: list[int] = []
     events: list[OptOutCreated] = []
@@ -68,7 +70,7 @@ def record(
         for one in forbidden[n] if forbidden is not None else (_usual(entry),):
             opt_out_id = rt.ids.next()
             what = (entry.channel, one.scope, one.value, one.covers, reason, entry.source, list_name, "")
-            suppressed.append((opt_out_id, *whose, person, *what, now, None, entry_id))
+            suppressed.append((opt_out_id, *whose, person, *what, min(entry.at, now), None, entry_id))
             events.append(_told(opt_out_id, entry, one, reason, now))
     ops = [
         store.ADD_ENTRIES(rows),
@@ -86,7 +88,7 @@ def suppress(rows: Sequence[tuple[object, ...]]) -> list[Op]:
     """Add suppressions, rows of the table. What is there already becomes stricter, never milder."""
     if not rows:
         return []
-    names = ("person_key", "channel", "scope", "value", "reason", "list_name", "covers", "expires_at")
+    names = ("person_key", "channel", "scope", "value", "reason", "list_name", "covers", "expires_at", "created_at")
     places = [store.SUPPRESSION_COLUMNS.index(name) for name in names]
     return [store.ADD_SUPPRESSIONS(rows), store.STRENGTHEN([[row[place] for place in places] for row in rows])]
 

@@ -78,6 +78,9 @@ async def _follow(rt: Runtime, mine: Stops) -> None:
         except Unavailable:
             after = since
             continue  # nobody can refuse either while the store is away
+        if len(rows) == MOST:
+            mine.overflow()
+            continue
         found = {key for (key,) in rows}
         mine.add(sorted(found - known))
         known = found

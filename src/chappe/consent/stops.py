@@ -33,14 +33,21 @@ class Stops:
         if not keys:
             return
         self._now += 1
-        for key in keys:
-            self._at.pop(key, None)
-            self._at[key] = self._now
-        while len(self._at) > MOST:
-            oldest = next(iter(self._at))
-            self._floor = self._at.pop(oldest)
+        if len(self._at) + len(keys) > MOST:
+            self._everybody()
+        else:
+            self._at.update(dict.fromkeys(keys, self._now))
         for listener in self._listeners:
             listener(keys)
+
+    def overflow(self) -> None:
+        """So many have refused that nobody knows who: all are asked again."""
+        self._now += 1
+        self._everybody()
+
+    def _everybody(self) -> None:
+        self._at.clear()
+        self._floor = self._now
 
     def since(self, mark: int, keys: Iterable[int]) -> bool:
         """Whether one of these may have refused since the mark."""

@@ -75,7 +75,9 @@ suppressions = sa.Table(
     optional("entry_id", Id),
     # one for each source: what one list lets go the other still holds
     sa.Index("suppressions_person", "person_key", "channel", "scope", "value", "reason", "list_name", unique=True),
-    sa.Index("suppressions_account", "account_id", "test", "id"),
+    sa.Index("suppressions_account", "test", "account_id", "id"),  # not to be taken for the next one
+    # asked about every message: a small index, which stays in memory
+    partial_index("suppressions_everyones", "person_key", where="account_id = 0"),
     partial_index("suppressions_expiry", "expires_at", where="expires_at is not null"),
 )
 
@@ -84,9 +86,12 @@ ADD_ENTRIES = insert_many(entries, [c.name for c in entries.columns if c.name no
 # one question for all that is asked of a batch; the second column tells which of the two a row is of
 ASK = sql(
     """select person_key, 0, id, channel, scope, value, covers, reason, expires_at from suppressions
-    where person_key in each(:all, bigint)
+    where person_key in each(:mine, bigint)
     union all
-    select person_key, 1, entry_id, channel, purpose, brand, state, basis, expires_at from consents
+    select person_key, 0, id, channel, scope, value, covers, reason, expires_at from suppressions
+    where account_id = 0 and person_key in each(:everyones, bigint)
+    union all
+    select person_key, 1, entry_id, channel, purpose, brand, state, null, expires_at from consents
     where person_key in each(:marketing, bigint)""",
     name="may send",
 )
@@ -131,7 +136,14 @@ STRENGTHEN = update_many(
             "case when t.expires_at is null or u.expires_at is null then null "
             "when t.expires_at > u.expires_at then t.expires_at else u.expires_at end",
         ),
+        (  # what was refused again is lifted by what was said after that only
+            "created_at",
+            "case when t.reason in ('opt_out', 'erased') and u.created_at > t.created_at "
+            "then u.created_at else t.created_at end",
+        ),
     ),
+    "t.covers <> u.covers or t.expires_at is not null"
+    " or (t.reason in ('opt_out', 'erased') and u.created_at > t.created_at)",
 )
 
 # -- links, and what a person may see and undo ---------------------------------------------------------------------
@@ -164,7 +176,7 @@ ENTRIES_OF = sql(
 )
 REFUSALS_OF = sql(
     """select id, channel, scope, value, covers, reason, list_name from suppressions
-    where person_key = :key and (expires_at is null or expires_at > :now) order by id""",
+    where person_key = :key and expires_at is null order by id""",
     name="refusals of a person",
 )
 CHANGED_BY = sql(
@@ -177,9 +189,7 @@ RESTORE_CONSENT = sql(
     and entry_id = :entry_id""",
     name="restore consent",
 )
-DROP_CONSENTS = delete_many(
-    consents, ("person_key", "channel", "purpose", "brand"), "t.entry_id = u.entry_id"
-)
+DROP_CONSENTS = delete_many(consents, ("person_key", "channel", "purpose", "brand"), "t.entry_id = u.entry_id")
 DROP_REFUSALS_OF = delete_many(suppressions, ("person_key", "entry_id"))
 DROP_REFUSALS = delete_many(suppressions, ("person_key", "id"))
 SOFTEN = update_many(suppressions, ("person_key", "id"), ("covers",))
@@ -204,6 +214,7 @@ HEADS = sql(
     "select account_id, test, sequence, hash from consent_chains where account_id in each(:account_ids, bigint)",
     name="heads of chains",
 )
+ALL_HEADS = sql("select account_id, test, sequence, hash from consent_chains", name="all heads of chains")
 BEGIN_CHAINS = insert_many(chains, ignore=True)
 MOVE_CHAINS = update_many(chains, ("account_id", "test"), ("sequence", "hash"), "t.sequence < u.sequence")
 SEAL = update_many(entries, ("id",), ("sequence", "hash"), "t.sequence is null")
