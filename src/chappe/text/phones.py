@@ -9,6 +9,7 @@ from typing import NamedTuple
 _DIGITS = re.compile(r"(?<![\w.,:/@#+-])\+?\(?\d(?:\d|[ .()-]{1,2}(?=[\d(])){0,60}")
 _GOES_ON = re.compile(r"[\w@/]")
 _DATE = re.compile(r"(?:\d{1,2}[.-]\d{1,2}[.-](?:19|20)\d\d|(?:19|20)\d\d[.-]\d\d[.-]\d\d)(?!\d)")
+_RUN = re.compile(r"\d{3,}")  # quickly found, and then looked at
 _SHORT = re.compile(r"(?<![\w.,:/@#+-])\d{3,6}(?![\w@/%€$£]|[.,:-]\d)")
 _LEAST, _MOST = 7, 17
 
@@ -36,4 +37,5 @@ def find_phones(text: str) -> list[Digits]:
 
 def find_short_codes(text: str) -> list[Digits]:
     """Numbers of 3 to 6 digits that stand alone."""
-    return [Digits(match.start(), match.end(), match[0], False) for match in _SHORT.finditer(text)]
+    found = (_SHORT.match(text, run.start()) for run in _RUN.finditer(text))
+    return [Digits(match.start(), match.end(), match[0], False) for match in found if match is not None]

@@ -60,11 +60,13 @@ _CANDIDATE = re.compile(
     rf"|(?<![\w-])(?P<host>[\w-]++(?:{_DOT}[\w-]++)+)",
     re.IGNORECASE,
 )
-# what every candidate has; most texts have none of it
-_TRIGGER = re.compile(
-    rf"[.\u3002]\w|[:\]]\s?[/\\]|[\[({{<]\s?(?:[.\u3002]|{_DOT_WORDS})\s?[\])}}>]|\s(?:dot|d0t|точка)\s|\.\s{{1,2}}{_ALOUD}",
-    re.IGNORECASE,
-)
+# what every candidate has one of; most texts have none. Each begins with a sign that is found at a glance
+_DOTTED = re.compile(r"[.\u3002]\w")
+_SLASHED = re.compile(r"[:\]]\s?[/\\]")
+_BRACKETED = re.compile(rf"[\[({{<]\s?(?:[.\u3002]|{_DOT_WORDS})\s?[\])}}>]", re.IGNORECASE)
+_SAID = re.compile(r"\s(?:dot|d0t|точка)\s", re.IGNORECASE)
+_PARTED = re.compile(rf"\.\s{{1,2}}{_ALOUD}", re.IGNORECASE)
+_SAYABLE = ("dot", "d0t", "точка")
 _DOTS = re.compile(_DOT, re.IGNORECASE)
 _SCHEMES = ("http://", "https://", "ftp://", "ftps://")
 _TAIL = re.compile(r"(?::(?P<port>\d{1,5})(?!\d))?(?P<path>[/\\?#][^\s<>\"«»]*+)?")
@@ -85,7 +87,7 @@ def find_links(written: str, unveiled: Unveiled | None = None) -> tuple[Link, ..
     """All links of a text, in their order; `unveiled` if the caller has it already."""
     seen = unveiled or unveil(written)
     text = seen.text
-    if _TRIGGER.search(text) is None:
+    if not may_have_links(text):
         return ()
     found: list[Link] = []
     gaps = sorted(seen.gaps)
@@ -95,6 +97,17 @@ def find_links(written: str, unveiled: Unveiled | None = None) -> tuple[Link, ..
         if link is not None:
             found.append(link)
     return tuple(found)
+
+
+def may_have_links(text: str) -> bool:
+    if _DOTTED.search(text) is not None:
+        return True
+    if ("/" in text or "\\" in text) and _SLASHED.search(text) is not None:
+        return True
+    if _BRACKETED.search(text) is not None or ("." in text and _PARTED.search(text) is not None):
+        return True
+    small = text.lower()
+    return any(word in small for word in _SAYABLE) and _SAID.search(text) is not None
 
 
 def _read(match: re.Match[str], written: str, seen: Unveiled, gaps: list[int]) -> tuple[Link | None, int]:

@@ -5,7 +5,7 @@ which finding. Nobody is asked over the network and nothing is fetched.
 """
 
 from chappe.fraud.content.brands import NO_BRANDS, Brand, Brands, Match
-from chappe.fraud.content.checks import check
+from chappe.fraud.content.checks import Found, check, examine, finding
 from chappe.fraud.content.model import (
     CLEAN,
     USUAL,
@@ -32,12 +32,15 @@ __all__ = [
     "Decision",
     "Facts",
     "Finding",
+    "Found",
     "Match",
     "Policy",
     "Shortener",
     "check",
     "codes",
     "decide",
+    "examine",
+    "finding",
     "policy_from",
     "shorteners",
 ]

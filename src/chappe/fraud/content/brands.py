@@ -14,10 +14,12 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from chappe.fraud.content.memo import Memo
 from chappe.text.confusable import fold
 
 _NEAR_FROM = 6  # letters: in shorter names one letter makes another word (Orange, Range)
 _LONGEST = 60  # letters: names have at most 40
+_REMEMBERED = 8_192  # hosts: few per campaign
 _DISGUISED_FROM = 4  # letters: shorter words fold into each other by chance
 
 
@@ -45,6 +47,8 @@ class Brands:
         self._near: defaultdict[str, set[str]] = defaultdict(set)
         self._contained: list[tuple[str, Brand]] = []
         self._heads: dict[str, int] = {}
+        self._counted: Memo[int] = Memo(self._count)
+        self._hosts: dict[tuple[str, int, str], Match | None] = {}
         for brand in brands:
             folded = fold(brand.name)
             self._by_fold[folded].append(brand)
@@ -63,6 +67,13 @@ class Brands:
 
     def words(self, head: str) -> int:
         """How many words a name may have that begins with this one; 0 where no name does."""
+        return self._counted[head]
+
+    def begins_any(self, words: Iterable[str]) -> bool:
+        """Whether a name may begin with one of these words."""
+        return any(map(self._counted.__getitem__, words))
+
+    def _count(self, head: str) -> int:
         if head.isdigit() or len(head) > _LONGEST:
             return 0
         folded = fold(head)
@@ -83,6 +94,18 @@ class Brands:
         if inside and (one := self._others(inside, account_id, country)) is not None:
             return Match(one, "exact" if plain(one.name) in plain(word) else "alike")
         return self._close(folded, account_id, country) if near and len(folded) >= _NEAR_FROM - 1 else None
+
+    def match_host(self, host: str, names: Iterable[str], account_id: int, country: str) -> Match | None:
+        """The worst that the names in a host are taken for; `names` are made of the host alone."""
+        key = (host, account_id, country)
+        if key in self._hosts:
+            return self._hosts[key]
+        met = [found for name in names if (found := self.match(name, account_id, country, near=True)) is not None]
+        worst = min(met, key=lambda one: ("alike", "near", "exact").index(one.how), default=None)
+        if len(self._hosts) >= _REMEMBERED:
+            self._hosts.clear()
+        self._hosts[key] = worst
+        return worst
 
     def _close(self, folded: str, account_id: int, country: str) -> Match | None:
         names = {name for spelling in _deletions(folded) for name in self._near.get(spelling, ())}

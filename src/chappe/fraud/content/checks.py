@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from chappe.fraud.content.brands import Match
-from chappe.fraud.content.model import NO_FACTS, USUAL, Action, Decision, Facts, Finding, Policy, codes, decide
+from chappe.fraud.content.model import CLEAN, NO_FACTS, USUAL, Action, Decision, Facts, Finding, Policy, codes, decide
 from chappe.fraud.content.premium import is_premium_short, telephone
 from chappe.fraud.content.reading import Reading, read
 from chappe.fraud.content.shorteners import shorteners
 from chappe.text.domains import registrable
 from chappe.text.urls import Link
 
-_Found = tuple[str, int, int, str, str]  # code, start, end, what, why
+Found = tuple[str, int, int, str, str]
+"""Code, start, end, what, why."""
 _HIDING = {
     "invisible": "invisible characters",
     "compatibility": "letters of other shapes",
@@ -34,14 +35,15 @@ def check(text: str, sender: str = "", country: str = "", policy: Policy = USUAL
     `country` is where it goes (ISO, or empty: unknown), `sender` what it comes from. Never raises: a check that breaks
     is a finding of its own, which the policy judges. Texts that come again with the same facts cost a look-up.
     """
-    decision = _kept if len(text) <= _LONGEST_KEPT else _check
+    decision = _kept if len(text) <= _LONGEST_KEPT else examine
     try:
         return decision(text, sender, country, policy, facts)
     except Exception as error:  # the firewall must not be what stops messages, unless its policy says so
-        return decide([_finding(("check_failed", 0, len(text), "", type(error).__name__), policy)])
+        return decide([finding(("check_failed", 0, len(text), "", type(error).__name__), policy)])
 
 
-def _check(text: str, sender: str, country: str, policy: Policy, facts: Facts) -> Decision:
+def examine(text: str, sender: str, country: str, policy: Policy, facts: Facts) -> Decision:
+    """As `check`, but nothing is remembered, and what breaks is raised."""
     seen = read(text)
     found = [
         *_of_links(seen, country, facts),
@@ -50,14 +52,15 @@ def _check(text: str, sender: str, country: str, policy: Policy, facts: Facts) -
         *_of_numbers(text, seen, country),
         *_of_words(seen, policy, facts),
     ]
-    return decide([_finding(one, policy) for one in found])
+    return decide([finding(one, policy) for one in found]) if found else CLEAN
 
 
 _LONGEST_KEPT = 1_600  # characters, ten parts: with 32 findings each, 2,048 such decisions have some 60 MB at worst
-_kept = lru_cache(maxsize=2_048)(_check)
+_kept = lru_cache(maxsize=2_048)(examine)
 
 
-def _finding(found: _Found, policy: Policy) -> Finding:
+def finding(found: Found, policy: Policy) -> Finding:
+    """What was found, explained and judged by a policy."""
     code, start, end, what, why = found
     kind = codes()[code]
     what = what if len(what) <= _SHOWN else what[: _SHOWN - 1] + "…"
@@ -65,7 +68,7 @@ def _finding(found: _Found, policy: Policy) -> Finding:
     return Finding(code, action, start, end, what, why, kind.message.format(what=what, why=why), kind.advice)
 
 
-def _of_links(seen: Reading, country: str, facts: Facts) -> Iterator[_Found]:
+def _of_links(seen: Reading, country: str, facts: Facts) -> Iterator[Found]:
     for link in seen.links:
         place = (link.start, link.end, link.written)
         hiding = [_HIDING[name] for name in link.disguises if name in _HIDING]
@@ -98,17 +101,19 @@ def _brand_of(link: Link, country: str, facts: Facts) -> Match | None:
     """The worst that the names in a host are taken for."""
     if not facts.brands or "ip" in link.disguises:
         return None
+    return facts.brands.match_host(link.host, _names_in(link), facts.account_id, country)
+
+
+def _names_in(link: Link) -> Iterator[str]:
+    """The labels of a host and their parts, without its public suffix."""
     public = registrable(link.host)
     suffix = link.domain.partition(".")[2] if public else ""
     labels = link.shown.split(".")
     labels = labels[: len(labels) - (suffix.count(".") + 1 if suffix else 0)]
-    names = [name for label in labels[-6:] for name in (label, *label.split("-")) if name]
-    matches = [facts.brands.match(name, facts.account_id, country, near=True) for name in dict.fromkeys(names)]
-    met = [match for match in matches if match is not None]
-    return min(met, key=lambda match: ("alike", "near", "exact").index(match.how), default=None)
+    yield from dict.fromkeys(name for label in labels[-6:] for name in (label, *label.split("-")) if name)
 
 
-def _of_writing(seen: Reading) -> Iterator[_Found]:
+def _of_writing(seen: Reading) -> Iterator[Found]:
     for at in seen.reversed_at[:1]:
         yield "text_reversed", at, at + 1, "", ""
     for span in seen.invisible:
@@ -117,17 +122,20 @@ def _of_writing(seen: Reading) -> Iterator[_Found]:
         yield "text_mixed_scripts", span.start, span.end, span.read, ""
 
 
-def _of_brands(seen: Reading, sender: str, country: str, facts: Facts) -> Iterator[_Found]:
+def _of_brands(seen: Reading, sender: str, country: str, facts: Facts) -> Iterator[Found]:
     brands = facts.brands
     if not brands:
         return
     if sender and (match := brands.match(sender, facts.account_id, country)) is not None:
         yield "brand_sender", 0, 0, sender, match.brand.name
     calls = any(link.kind == "link" for link in seen.links) or bool(seen.phones)
+    if not brands.begins_any(seen.tokens):
+        return
     told: set[tuple[str, str]] = set()
-    for index, span in enumerate(seen.words):
+    words = seen.words()
+    for index, span in enumerate(words):
         for count in range(1, brands.words(span.read) + 1):
-            group = seen.words[index : index + count]
+            group = words[index : index + count]
             written = " ".join(one.read for one in group)
             match = brands.match(written, facts.account_id, country) if len(written) <= _LONGEST_NAME else None
             if match is None or (match.brand.name, match.how) in told:
@@ -137,7 +145,7 @@ def _of_brands(seen: Reading, sender: str, country: str, facts: Facts) -> Iterat
             yield code, span.start, group[-1].end, written, match.brand.name
 
 
-def _of_numbers(text: str, seen: Reading, country: str) -> Iterator[_Found]:
+def _of_numbers(text: str, seen: Reading, country: str) -> Iterator[Found]:
     for one in seen.phones:
         number = telephone(one.written, one.international, country)
         if number is not None:
@@ -150,9 +158,10 @@ def _of_numbers(text: str, seen: Reading, country: str) -> Iterator[_Found]:
         yield "wallet_address", span.start, span.end, span.written, name
 
 
-def _of_words(seen: Reading, policy: Policy, facts: Facts) -> Iterator[_Found]:
+def _of_words(seen: Reading, policy: Policy, facts: Facts) -> Iterator[Found]:
     if sum(one.score for one in seen.wordings) >= policy.score and seen.wordings:
-        end = seen.words[-1].end if seen.words else 0
+        words = seen.words()
+        end = words[-1].end if words else 0
         frauds = ", ".join(dict.fromkeys(one.fraud for one in seen.wordings))
         yield "scam_wording", 0, end, "", frauds
     if seen.code is not None and facts.purpose not in ("", "otp"):

@@ -15,7 +15,7 @@ from chappe.numbers import Number, NumberError, parse
 from chappe.text.phones import Digits
 
 # what stands in front of a number to text or call, and never in front of a code to type in
-_CALLS = frozenset(
+CALLS = frozenset(
     [
         "to",
         "au",
@@ -82,4 +82,4 @@ def is_premium_short(text: str, code: Digits, country: str) -> bool:
     if premium is None or premium.fullmatch(code.written) is None:
         return False
     before = text[max(0, code.start - 24) : code.start].split()
-    return bool(before) and before[-1].lower().strip(":") in _CALLS
+    return bool(before) and before[-1].lower().strip(":") in CALLS

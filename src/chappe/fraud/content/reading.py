@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 
 import regex
 from msgspec import Struct
@@ -15,7 +16,11 @@ from chappe.text.phones import Digits, find_phones, find_short_codes
 from chappe.text.urls import Link, find_links
 
 _WORD = re.compile(r"\w+")
-_DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d+")
+_LEAST_PHONE, _LEAST_SHORT, _LEAST_CODE = 7, 3, 4  # digits: in a group, and in a row
+_GROUP = re.compile(r"\d(?:[ .()-]*\d){6}")
+_LEAST_WALLET = 26  # letters and digits in a row
+_LONG = re.compile(r"\d{4,}")
 _CODE = re.compile(r"(?<![\w.,:/+-])\d{4,8}(?![\w/%€$£]|[.,:-]\d)")
 # words for a code in the languages whose short messages we have seen most of; with digits beside them, one is meant
 _CODE_WORDS = frozenset(
@@ -69,10 +74,12 @@ class Span(Struct, frozen=True, gc=False):
 
 
 class Reading(Struct, frozen=True):
-    """What is in a text. Positions are those of the text as written."""
+    """What is in a text. Positions are those of the text as written; `tokens` are its words as they were read."""
 
+    text: str
+    seen: Unveiled
     links: tuple[Link, ...]
-    words: tuple[Span, ...]
+    tokens: Sequence[str]
     reversed_at: tuple[int, ...]
     invisible: tuple[Span, ...]
     mixed: tuple[Span, ...]
@@ -82,26 +89,42 @@ class Reading(Struct, frozen=True):
     wordings: tuple[Wording, ...]
     code: Span | None
 
+    def words(self) -> list[Span]:
+        """The words with their places: most texts are read without anybody asking where."""
+        return _words(self.text, self.seen, self.links)
+
 
 def read(text: str) -> Reading:
-    """All that a text has, in one walk per kind."""
+    """All that a text has, in one walk per kind; what it cannot have is not looked for."""
     seen = unveil(text)
     links = find_links(text, seen)
-    words = _words(text, seen, links)
-    digits = _DIGIT.search(seen.text) is not None
-    ascii_only = text.isascii()
+    words = _words(text, seen, links) if links or seen.gaps or _may_be_mixed(seen.text) else None
+    tokens = _WORD.findall(seen.text) if words is None else [span.read for span in words]
+    digits = _DIGITS.findall(seen.text)
+    most = max(map(len, digits), default=0)
+    long = digits and (links or max(map(len, tokens), default=0) >= _LEAST_WALLET)
     return Reading(
+        text=text,
+        seen=seen,
         links=links,
-        words=tuple(words),
+        tokens=tokens,
         reversed_at=tuple(overrides(text)),
-        invisible=() if not seen.gaps else tuple(span for span in words if _is_cut(span)),
-        mixed=() if ascii_only else tuple(span for span in words if _is_mixed(span.read)),
-        phones=_placed(text, seen, links, find_phones(seen.text)) if digits else (),
-        short_codes=_placed(text, seen, links, find_short_codes(seen.text)) if digits else (),
-        wallets=tuple(_wallets(text, seen)) if digits else (),
-        wordings=wordings_in(frozenset(span.read for span in words)),
-        code=_code(text, seen, words) if digits else None,
+        invisible=tuple(span for span in words or () if _is_cut(span)) if seen.gaps else (),
+        mixed=tuple(span for span in words or () if _is_mixed(span.read)),
+        phones=_placed(text, seen, links, find_phones(seen.text)) if _may_have_phones(seen.text, digits) else (),
+        short_codes=_placed(text, seen, links, find_short_codes(seen.text)) if most >= _LEAST_SHORT else (),
+        wallets=tuple(_wallets(text, seen)) if long else (),
+        wordings=wordings_in(tokens),
+        code=_code(text, seen, tokens) if most >= _LEAST_CODE else None,
     )
+
+
+def _may_have_phones(text: str, digits: list[str]) -> bool:
+    return sum(map(len, digits)) >= _LEAST_PHONE and _GROUP.search(text) is not None
+
+
+def _may_be_mixed(text: str) -> bool:
+    return not text.isascii() and _FOREIGN.search(text) is not None and _LATIN.search(text) is not None
 
 
 def _words(text: str, seen: Unveiled, links: tuple[Link, ...]) -> list[Span]:
@@ -162,8 +185,10 @@ def _wallets(text: str, seen: Unveiled) -> list[tuple[str, Span]]:
     ]
 
 
-def _code(text: str, seen: Unveiled, words: list[Span]) -> Span | None:
-    if _CODE_WORDS.isdisjoint(span.read.lower() for span in words):
+def _code(text: str, seen: Unveiled, tokens: Sequence[str]) -> Span | None:
+    if _CODE_WORDS.isdisjoint(map(str.lower, tokens)):
         return None
-    match = _CODE.search(seen.text)
-    return None if match is None else _span(text, seen, match.start(), match.end())
+    for run in _LONG.finditer(seen.text):
+        if (match := _CODE.match(seen.text, run.start())) is not None:
+            return _span(text, seen, match.start(), match.end())
+    return None

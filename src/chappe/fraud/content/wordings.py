@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
 from msgspec import Struct
 
 from chappe.fraud.content.brands import plain
+from chappe.fraud.content.memo import Memo
 
 
 class Wording(Struct, frozen=True):
@@ -48,9 +50,23 @@ def _by_first() -> dict[str, list[Wording]]:
     return dict(found)
 
 
-def wordings_in(words: frozenset[str]) -> tuple[Wording, ...]:
+@cache
+def _needed() -> frozenset[str]:
+    return frozenset(word for wording in all_wordings() for part in wording.needs for word in part)
+
+
+def _known(word: str) -> str:
+    """The plain form of a word that stands in a wording, else nothing."""
+    found = "" if len(word) >= 40 or word.isdigit() else plain(word)
+    return found if found in _needed() else ""
+
+
+_KNOWN = Memo(_known)
+
+
+def wordings_in(words: Iterable[str]) -> tuple[Wording, ...]:
     """The wordings that a text of these words meets."""
-    plains = {plain(word) for word in words if len(word) < 40 and not word.isdigit()}
+    plains = set(map(_KNOWN.__getitem__, words))
     candidates = {id(one): one for word in plains for one in _by_first().get(word, ())}
     met = [one for one in candidates.values() if all(not plains.isdisjoint(part) for part in one.needs[1:])]
     return tuple(sorted(met, key=lambda one: (one.fraud, one.language)))

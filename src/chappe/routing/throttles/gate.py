@@ -21,7 +21,7 @@ from chappe.routing.throttles.rule import ALONE, Pace, Rule, Share, rule_of
 if TYPE_CHECKING:
     from chappe.runtime import Runtime
 
-KINDS, SPEND = 0, 1  # the numbers of limits that are no throttles, whose ids are never so small
+KINDS, SPEND, ACCOUNTS = 0, 1, 2  # the numbers of limits that are no throttles, whose ids are never so small
 _REMEMBERED: Final = 50_000
 _WEEK_MS: Final = 7 * 86_400_000
 _JITTER_MS: Final = 1_000  # a clock that goes back by more was set; by less, batches overtook each other
@@ -40,6 +40,7 @@ Facts = tuple[int, str, str, int, str]
 _FACT: Final = {"account_id": 0, "sender": 1, "sender_kind": 2, "connector_id": 3, "country": 4}
 KindLimits = Callable[[str, int], Sequence[Limit]]
 SpendCaps = Callable[[int, str], Sequence[Limit]]
+AccountLimits = Callable[[int], Sequence[Limit]]
 Counted = Mapping[tuple[int, str], Mapping[int, int]]
 """By number of the rule and subject: how much, by end of the period."""
 
@@ -86,6 +87,7 @@ class Gate:
         """How many were given a later moment, and how many refused. They only grow."""
         self._kind_limits: KindLimits | None = None
         self._spend_caps: SpendCaps | None = None
+        self._account_limits: AccountLimits | None = None
         self._rules: dict[int, Rule] = {}
         self._limits: dict[tuple[int, str], Rule] = {}
         self._index: dict[tuple[str, int | None, Any], list[Rule]] = {}
@@ -142,10 +144,22 @@ class Gate:
         self._spend_caps = ask
         self.forget()
 
+    @property
+    def account_limits(self) -> AccountLimits | None:
+        """`account_limits(account_id)`: limits of accounts that are no throttles, asked again every half minute. What
+        is over is refused."""
+        return self._account_limits
+
+    @account_limits.setter
+    def account_limits(self, ask: AccountLimits | None) -> None:
+        self._account_limits = ask
+        self.forget()
+
     def forget(self) -> None:
         """What was asked may have changed."""
         self._known.clear()
-        self._idle = not self._rules and self._kind_limits is None and self._spend_caps is None
+        asks = (self._kind_limits, self._spend_caps, self._account_limits)
+        self._idle = not self._rules and all(ask is None for ask in asks)
 
     def follow(self, throttles: Iterable[Throttle]) -> None:
         """The throttles are these now. One with other figures goes on with what it has counted."""
@@ -325,6 +339,10 @@ class Gate:
                 assert limit.per not in PACED, "money is counted by the calendar"
                 subject = f"{account_id} {limit.key} {limit.per}"
                 yield self._limit(SPEND, subject, limit), subject
+        if self._account_limits is not None:
+            for limit in self._account_limits(account_id):
+                subject = f"{account_id} {limit.key} {limit.per}"
+                yield self._limit(ACCOUNTS, subject, limit), subject
 
     def _limit(self, number: int, subject: str, limit: Limit) -> Rule:
         rule = self._limits.get((number, subject))
