@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chappe.templates import Content, Fault, Variable, faults, render, worst
+from chappe.templates import Content, Fault, Variable, faults, fitted, render, worst
 from chappe.templates.filters import ALL
 from chappe.templates.language import COMPILED, compiled
 
@@ -148,3 +148,16 @@ def test_any_source_is_taken_or_refused_with_a_fault_and_what_is_taken_renders(s
             assert fault.code in ("template_invalid", "template_value")
         else:
             assert len(text) <= worst(source, VARIABLES).extent.units
+
+
+_piece = st.sampled_from(
+    ["Hi ", " \n ", "{ x }", "{opt_out_link}", "{{ name }}", "{{- count -}}", "{{ day }}", "{{note}}", "{% # note %}"]
+)
+
+
+@given(st.lists(_piece, max_size=8).map("".join), st.text(max_size=20) | st.none(), st.integers(-5, 10**9))
+def test_what_is_joined_is_what_the_library_renders(body: str, name: str | None, count: int) -> None:
+    values = fitted(VARIABLES | {"name": Variable(example="x", optional=True)}, {"count": count, "day": "2027-01-31"})
+    values["name"] = name
+    one = compiled(body)
+    assert one.render(values) == one._template.render(**values)

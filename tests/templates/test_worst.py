@@ -95,6 +95,31 @@ def test_the_bound_is_exact_where_it_can_be(body: str, most: int) -> None:
     assert segments(worst(body, VARIABLES).extent) == most
 
 
+@pytest.mark.parametrize("link", ["{{ opt_out_link }}", "{opt_out_link}"])
+def test_an_opt_out_link_counts_as_long_as_it_may_become(link: str) -> None:
+    bound = worst("x" * 100 + link, VARIABLES)
+    assert (bound.extent.septets, bound.fixed, bound.linked, bound.used) == (160, False, True, {})
+    assert segments(worst("x" * 101 + link, VARIABLES).extent) == 2
+    made = render(Content(bodies={"default": f"Stop: {link}"}, variables={}), {})
+    assert made.text == "Stop: {opt_out_link}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{{ opt_out_link | upcase }}",
+        "{{ u | append: opt_out_link }}",
+        "{% if opt_out_link %}x{% endif %}",
+        "{% assign opt_out_link = u %}",
+        "{% assign x = opt_out_link %}{{ x | truncate: 5 }}",
+    ],
+)
+def test_nothing_can_cut_or_change_the_link(body: str) -> None:
+    with pytest.raises(Fault) as raised:
+        worst(body, VARIABLES)
+    assert (raised.value.code, raised.value.variable) == ("template_invalid", "opt_out_link")
+
+
 def test_of_branches_the_longer_counts() -> None:
     body = "{% if n > 1 %}" + "x" * 100 + "{% elsif n > 0 %}" + "x" * 170 + "{% endif %}"
     bound = worst(body, VARIABLES)

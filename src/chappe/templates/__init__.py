@@ -10,6 +10,9 @@ from chappe.templates.faults import Fault
 from chappe.templates.measure import UNICODE, Extent, extent_of, level_of, segments
 from chappe.templates.model import (
     DEFAULT,
+    LONGEST_LINK,
+    MAX_VALUE,
+    OPT_OUT_LINK,
     Content,
     Registered,
     Status,
@@ -37,6 +40,9 @@ from chappe.templates.worst import Worst, worst
 
 __all__ = [
     "DEFAULT",
+    "LONGEST_LINK",
+    "MAX_VALUE",
+    "OPT_OUT_LINK",
     "ROOM",
     "UNICODE",
     "Book",

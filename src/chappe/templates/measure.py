@@ -18,6 +18,7 @@ MAX_CLUSTER = 20  # UTF-16 units; a family of four with skin tones has 19
 MAX_UNITS = 255 * 48  # what 255 segments hold at the least
 
 _CODES = alphabet().codes
+_GSM7 = frozenset(_CODES)
 _ESCAPED = frozenset("^{}\\[~]|€\f")
 
 
@@ -72,7 +73,7 @@ def _units(text: str) -> int:
 
 
 def level_of(text: str) -> int:
-    if not all(char in _CODES for char in text):
+    if not _GSM7.issuperset(text):
         return UNICODE
     return ASCII if text.isascii() else GSM7
 

@@ -21,6 +21,9 @@ MAX_LOCALES = 60
 MAX_VARIABLES = 40
 MAX_VALUE = 1_000
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+BUILT_IN = "opt_out_link"  # `{{ opt_out_link }}` needs no declaration
+OPT_OUT_LINK = "{opt_out_link}"  # what it renders to; whoever takes the message puts the recipient's own link there
+LONGEST_LINK = 60  # characters that such a link is counted with
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", examples=["order-shipped"])]
 Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", examples=["FR"])]
@@ -52,10 +55,12 @@ class Variable(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class Registered(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """How a country's register knows the template; in India the DLT template id, which the operator compares."""
+    """How a country's register knows the template; in India the DLT template id, which the operator compares, the id of
+    the entity where it is not that of the sender's registration, and the hash of the chain of telemarketers."""
 
     template_id: Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE, examples=["1107160000000012345"])]
     entity_id: Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)] | None = None
+    chain_hash: Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)] | None = None
 
 
 class Content(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -135,7 +140,9 @@ def misnamed(content: Content) -> list[tuple[str, str]]:
         if not _LOCALE.fullmatch(one)
     ]
     for one in content.variables:
-        if not _VARIABLE.fullmatch(one) or one in _RESERVED:
+        if one == BUILT_IN:
+            found.append((f"variables.{one}", f"{one} is built in: write it without declaring it."))
+        elif not _VARIABLE.fullmatch(one) or one in _RESERVED:
             found.append((f"variables.{one}", f"{one} is no name: use small letters, digits and _, 40 at most."))
     found += [
         (f"registrations.{one}", f"{one} is no country: write two capital letters.")

@@ -9,7 +9,7 @@ from msgspec import Struct
 from chappe.templates.faults import Fault
 from chappe.templates.language import compiled
 from chappe.templates.measure import MAX_CLUSTER, UNICODE, level_of, longest_cluster
-from chappe.templates.model import Content, localised, misnamed
+from chappe.templates.model import BUILT_IN, OPT_OUT_LINK, Content, localised, misnamed
 from chappe.templates.values import fitted
 from chappe.templates.worst import worst
 
@@ -29,7 +29,9 @@ def render(content: Content, values: Mapping[str, object], locale: str | None = 
     found = localised(content, locale)
     if found is None:
         raise Fault("template_locale", f"There is no body for {locale or 'no language'}, and no default.")
-    text: str = compiled(content.bodies[found]).render(fitted(content.variables, values))
+    known = fitted(content.variables, values)
+    known[BUILT_IN] = OPT_OUT_LINK
+    text = compiled(content.bodies[found]).render(known)
     if level_of(text) == UNICODE and longest_cluster(text) > MAX_CLUSTER:
         raise Fault("template_value", "The text has a character with too many marks on it.")
     return Rendered(text, found)

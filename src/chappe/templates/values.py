@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from chappe.templates.faults import Fault
 from chappe.templates.filters import Day
 from chappe.templates.measure import MAX_CLUSTER, UNICODE, cost, level_of, longest_cluster
-from chappe.templates.model import Kind, Variable
+from chappe.templates.model import OPT_OUT_LINK, Kind, Variable
 from chappe.text import TextError, normalise, transliterate
 
 _MONEY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})? [A-Z]{3}")
@@ -44,6 +44,9 @@ def fit(name: str, variable: Variable, value: object) -> object:
     if read is None:
         raise Fault("template_value", f"{name} is no {variable.type}: {_FORMS[variable.type]}", variable=name)
     text = str(read)
+    if OPT_OUT_LINK in text:
+        words = f"{name} must not hold {OPT_OUT_LINK}, in whose place a link is put."
+        raise Fault("template_value", words, variable=name)
     if cost(text) > variable.most:
         words = f"{name} counts {cost(text)} and may count {variable.most}."
         raise Fault("template_value", words, variable=name)

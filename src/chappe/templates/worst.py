@@ -24,7 +24,7 @@ from liquid.token import Token
 
 from chappe.templates import filters
 from chappe.templates.faults import Fault, place
-from chappe.templates.language import Compiled, compiled, guarded
+from chappe.templates.language import Compiled, compiled, guarded, variable_of
 from chappe.templates.measure import (
     ASCII,
     MAX_UNITS,
@@ -34,7 +34,7 @@ from chappe.templates.measure import (
     extent_of,
     extent_of_value,
 )
-from chappe.templates.model import Variable
+from chappe.templates.model import BUILT_IN, LONGEST_LINK, OPT_OUT_LINK, Variable
 
 _DEPTH = 20  # of and, or and comparisons
 
@@ -42,11 +42,12 @@ _DEPTH = 20  # of and, or and comparisons
 @dataclass(slots=True)
 class Worst:
     """`extent` of the whole body; `used` are its variables with the place of their first use; `fixed` says that it has
-    no values and no branches, so `extent` is the text itself."""
+    no values and no branches, so `extent` is the text itself; `linked`: the opt-out link stands in it."""
 
     extent: Extent
     used: dict[str, tuple[int, int]] = field(default_factory=dict)
     fixed: bool = True
+    linked: bool = False
 
 
 def worst(source: str, variables: Mapping[str, Variable]) -> Worst:
@@ -54,7 +55,7 @@ def worst(source: str, variables: Mapping[str, Variable]) -> Worst:
     body: Compiled = compiled(source)
     walk = _Walk(source, variables)
     extent: Extent = guarded(source, lambda: walk.block(body.nodes, {}))
-    return Worst(extent, walk.used, not walk.used and not walk.branches)
+    return Worst(extent, walk.used, not walk.used and not walk.branches, walk.linked)
 
 
 _Names = dict[str, Extent]
@@ -64,7 +65,7 @@ class _Walk:
     def __init__(self, source: str, variables: Mapping[str, Variable]) -> None:
         self.source, self.variables = source, variables
         self.used: dict[str, tuple[int, int]] = {}
-        self.branches = False
+        self.branches = self.linked = False
 
     # -- what is written -------------------------------------------------------------------------------------------
 
@@ -78,10 +79,14 @@ class _Walk:
     def node(self, node: Node, names: _Names) -> Extent:
         match node:
             case ContentNode():
-                return extent_of(node.text)
+                return self.written(node.text)
             case OutputNode():
+                if variable_of(node) == BUILT_IN:
+                    return self.link()
                 return self.filtered(node.expression, names)
             case AssignNode():
+                if str(node.name) == BUILT_IN:
+                    raise self.fault(node.token, f"{BUILT_IN} is built in: assign to another name.", BUILT_IN)
                 names[str(node.name)] = self.filtered(node.expression, names)
                 return NOTHING
             case CommentNode():
@@ -91,6 +96,18 @@ class _Walk:
             case BlockNode():
                 return self.block(node.nodes, names)
         raise self.fault(node.token, "This is not part of the language.")
+
+    def written(self, text: str) -> Extent:
+        """Text as it stands, in which the link may stand already as it will be rendered."""
+        first, *rest = text.split(OPT_OUT_LINK)
+        whole = extent_of(first)
+        for piece in rest:
+            whole = whole.then(self.link()).then(extent_of(piece))
+        return whole
+
+    def link(self) -> Extent:
+        self.linked = self.branches = True  # it differs from person to person
+        return extent_of_value(LONGEST_LINK, ASCII, escapes=False)
 
     def fork(self, node: IfNode | UnlessNode, names: _Names) -> Extent:
         """Any of the branches, or none."""
@@ -136,6 +153,8 @@ class _Walk:
         name = path.path[0]
         if len(path.path) != 1 or not isinstance(name, str):
             raise self.fault(path.token, f"{path} has a dot or brackets: variables are single values.")
+        if name == BUILT_IN:
+            raise self.fault(path.token, f"Write {{{{ {BUILT_IN} }}}} by itself, without filters and conditions.", name)
         if name in names:
             return names[name]
         declared = self.variables.get(name)
