@@ -24,7 +24,7 @@ from tests.messages.conftest import NOW, ScriptedLink, World, make_world
 PARIS = ZoneInfo("Europe/Paris")
 AMSTERDAM = "+31612345678"  # where no hours are asked for
 ALICE, BOB = "+33612345678", "+33687654321"
-TEXT = "Acme: all shoes at half price. Reply STOP to end."
+TEXT = "Acme: all shoes at half price. STOP au 36180"
 
 
 class Shifted(Clock):
@@ -142,7 +142,7 @@ async def test_what_was_promised_room_but_not_written_stays_behind(
     desk = world.pipeline.dispatcher.desks[world.link.connector_id]
     monkeypatch.setattr(world.link, "send", lambda parts: 0)
     accepted = await world.send()
-    assert len(desk._unwritten) == 1
+    await world.until(lambda: len(desk._unwritten) == 1)
     await said(world, ALICE, "withdrawn", Forbidden(covers="all"))
     assert not desk._unwritten
     await asyncio.sleep(0.15)
@@ -281,7 +281,7 @@ async def test_marketing_waits_for_the_next_legal_minute(night: World) -> None:
     assert accepted.held_by is not None and accepted.held_by.startswith("FR.hours.marketing")
     assert accepted.expires_at - accepted.send_at >= 3_600_000
     explained = await messages.explain(night.rt, night.account_id, accepted.id)
-    assert explained.steps[0].data["held"]["rule"] == accepted.held_by
+    assert explained.steps[0].data["rule"] == accepted.held_by
     await night.send(purpose="transactional", to=BOB)
     assert [part.destination for part in await night.parts(1)] == [BOB[1:]]
 

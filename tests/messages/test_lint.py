@@ -9,10 +9,11 @@ import pytest
 
 from chappe import accounts, senders
 from chappe.messages import lint as linting
-from chappe.messages.lint import Banned, Checks, Finding, Remark, Wording, lint
+from chappe.messages.lint import Checks, Finding, Register, Remark, lint
 from chappe.messages.lint_checks import house_checks, pure_checks
 from chappe.messages.lint_checks import price as price_of
-from chappe.templates import Content, Variable
+from chappe.messages.wording import Banned, Demand, Demands
+from chappe.templates import Content, Registered, Variable
 from tests.messages.conftest import world
 from tests.messages.test_money import Shop, shop
 
@@ -115,25 +116,28 @@ def test_marketing_says_how_to_stop() -> None:
     one = only(content(purpose="marketing"))
     assert one.code == "opt_out_missing"
     assert found(content("Hi {{ name }}, STOP to 36111", purpose="marketing")) == []
+    assert found(content("Hi {{ name }}, {{ opt_out_link }}", purpose="marketing")) == []
+    assert [one.code for one in found(content("{{ name }}, stop by our shop", purpose="marketing"))] == [
+        "opt_out_missing"
+    ]
 
 
 def test_the_law_of_a_country_asks_for_its_wording_and_forbids_words() -> None:
-    rule = Wording("opt_out_missing", ("STOP", "STOP SMS"), True, "L34-5 CPCE")
+    rule = Demand("opt_out_missing", ("STOP", "STOP SMS"), "any", True, "FR.x", "L34-5 CPCE", "How to stop.", "Add it.")
 
-    def wording(country: str, purpose: str) -> list[Wording]:
-        return [rule] if (country, purpose) == ("FR", "marketing") else []
+    def wording(country: str, purpose: str) -> Demands:
+        asked = [rule] if (country, purpose) == ("FR", "marketing") else []
+        banned = [Banned("casino", True, "charter")] if country in ("FR", "BE") else []
+        return Demands(asked, banned=banned)
 
-    def banned(country: str) -> list[Banned]:
-        return [Banned("casino", True, "charter")] if country in ("FR", "BE") else []
-
-    checks = Checks(wording=wording, banned=banned)
+    checks = Checks(wording=wording)
     told = found(content("Casino, {{ name }}", purpose="marketing", countries=("FR", "BE")), checks)
     assert [(one.code, one.severity, one.line, one.column) for one in told] == [
         ("opt_out_missing", "error", None, None),
         ("word_forbidden", "error", 1, 1),
         ("word_forbidden", "error", 1, 1),
     ]
-    assert told[0].message == "FR: The text must say “STOP” or “STOP SMS”. (L34-5 CPCE)"
+    assert told[0].message == "FR: How to stop. (L34-5 CPCE)"
     sound = content("Casinos, {{ name }}. Stop", purpose="marketing", countries=("FR",))
     assert found(sound, checks) == []
     elsewhere = content(bodies={"default": "Stop {{ name }}", "fr-CA": "Salut"}, purpose="marketing", countries=("FR",))
@@ -167,6 +171,35 @@ def test_shorteners_and_strange_domains_are_told() -> None:
     assert found(linked, pure_checks(linked, NOW)) == []  # nobody said which are ours
     assert found(linked, pure_checks(linked, NOW, domains=("example.com",))) == []
     assert [one.code for one in found(linked, pure_checks(linked, NOW, domains=("shop.fr",)))] == ["link_unlisted"]
+
+
+def test_a_template_for_india_is_registered_there_and_its_values_are_short() -> None:
+    long = content("Hi {{ name }}", countries=("IN",), variables={"name": Variable(example="Ada", max_length=31)})
+    told = found(long, pure_checks(long, NOW))
+    assert [(one.code, one.severity) for one in told] == [
+        ("template_not_registered", "error"),
+        ("variable_too_long", "warning"),
+    ]
+    assert "TRAI" in told[0].message and told[0].suggestion is not None and "registrations.IN" in told[0].suggestion
+    known = content(countries=("IN",), registrations={"IN": Registered(template_id="1107160000000012345")})
+    assert found(known, pure_checks(known, NOW)) == []
+    advised = Checks(register=lambda _country: Register("somebody", False))
+    assert [one.severity for one in found(content(countries=("XX",)), advised)] == ["warning"]
+
+
+def test_numbers_and_links_that_have_to_be_listed_are_told_with_the_rule() -> None:
+    registered = {"IN": Registered(template_id="1")}
+    call = content("Call +33 6 12 34 56 78, {{ name }}", countries=("IN",), registrations=registered)
+    [one] = found(call, pure_checks(call, NOW))
+    assert (one.code, one.severity) == ("phone_number", "warning")
+    assert "white list" in one.message
+
+
+def test_the_link_counts_as_long_as_it_will_be_and_is_told_where_there_is_none() -> None:
+    linked = content("x" * 120 + "{{ name }} {{ opt_out_link }}", purpose="marketing")
+    assert "2 segments" in lint(linked)[0].message, "44 characters, not the 14 of its name"
+    told = found(linked, Checks(link=None))
+    assert [one.code for one in told if one.severity == "error"] == ["opt_out_link_unavailable"]
 
 
 def test_what_others_find_in_the_text_is_told_at_its_place_once_for_all_countries() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chappe import accounts, connectors, routing, senders
+from chappe import accounts, connectors, consent, routing, senders
 from chappe.channels import Connector, Link, LinkStatus, Sink
 from chappe.messages import Accepted, Pipeline, Submission, get, open_rooms, orphans, steps
 from chappe.runtime import Runtime, open_runtime
@@ -358,3 +358,30 @@ def _lost() -> Any:
     from chappe.channels import SendError, Verdict
 
     return SendError("in_doubt", Verdict.UNKNOWN, detail="connection lost")
+
+
+async def test_a_refusal_on_one_node_holds_back_what_another_was_about_to_send(city: City) -> None:
+    one, other = await two(city, binds=2)
+    await eventually(lambda: "main" in other.links)
+    link = other.links["main"]
+    link.send = lambda parts: 0  # type: ignore[method-assign]  # the network is busy
+    message = await other.send()
+    desk = other.pipeline.dispatcher.desks[link.connector_id]
+    await eventually(lambda: len(desk._unwritten) == 1)
+    entry = consent.Entry(
+        city.account_id,
+        False,
+        "withdrawn",
+        "sms",
+        "marketing",
+        "api",
+        one.rt.clock.now(),
+        consent.Proof("+33612345678"),
+    )
+    recorded = consent.record(one.rt, [entry], [[consent.Forbidden(covers="all")]])
+    await one.rt.events.write(*recorded.ops, tell=recorded.events, wake=(consent.TOPIC,))
+    began = asyncio.get_running_loop().time()
+    consent.announce(one.rt, recorded.stopped)
+    await eventually(lambda: not desk._unwritten)
+    assert asyncio.get_running_loop().time() - began < 1.0
+    assert (await get(one.rt, None, message)).sent_at is None

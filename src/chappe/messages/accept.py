@@ -11,16 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chappe import law, numbers, senders
+from chappe import fraud
 from chappe.batching import Batcher, Full
-from chappe.billing import Moves, agreed
-from chappe.errors import Refused
-from chappe.messages import allowed, history, prices, roads, store, wire
-from chappe.messages.loops import LoopGuard
+from chappe.billing import Moves
+from chappe.messages import allowed, history, prices, roads, store
+from chappe.messages.decide import Decider, Draft
 from chappe.messages.model import (
-    LANE_OF,
-    PLAIN,
-    REPLY,
     Accepted,
     IdempotencyKey,
     KeyReused,
@@ -30,27 +26,19 @@ from chappe.messages.model import (
     Refusal,
     Replay,
     Result,
-    State,
     Submission,
     decode_json,
     encode_json,
 )
-from chappe.numbers import NumberError
 from chappe.storage import Conflict, Op, Unavailable
-from chappe.text import Encoded
 
 if TYPE_CHECKING:
     from chappe.messages.allowed import Asking, Known
-    from chappe.messages.flight import Flight
     from chappe.messages.pipeline import Pipeline
-    from chappe.routing.throttles import Passed
 
 SLICE = 200
 MAX_BATCH = 400
 MAX_WAITING = 20_000
-_DAY_MS = 86_400_000
-LATE_MS = 5 * 60_000  # a send_at this little in the past means now: clocks differ
-SHORTEST_S, LONGEST_S = 5, 7 * 86_400
 _TRIES = 20  # of a unit that others foil: each time one of them came through
 
 
@@ -60,27 +48,6 @@ class Call:
 
     submissions: Sequence[Submission]
     key: IdempotencyKey | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Draft:
-    """An accepted submission before it is written. `flight` is set when it goes straight to the wire; `passed` is what
-    the throttles said: when it may leave, and what it took of them."""
-
-    message: Message
-    encoded: Encoded
-    accepted: Accepted
-    route: dict[str, Any]
-    tags: tuple[str, ...]
-    passed: Passed | None = None
-    asking: Asking | None = None
-    dry_run: bool = False
-    flight: Flight | None = None
-
-    @property
-    def due(self) -> int | None:
-        """When it may leave; None: at once."""
-        return self.message.send_at or (self.passed.due if self.passed is not None else None)
 
 
 @dataclass(slots=True)
@@ -102,8 +69,7 @@ class Slice:
 class Acceptor:
     def __init__(self, house: Pipeline) -> None:
         self._house = house
-        self._loops = LoopGuard()
-        self._sticky: dict[tuple[Any, ...], int] = {}
+        self._decider = Decider(house)
         self._calls: Batcher[Call, Slice] = Batcher(
             self._work, max_batch=MAX_BATCH, max_waiting=MAX_WAITING, weight=lambda call: len(call.submissions)
         )
@@ -170,7 +136,8 @@ class Acceptor:
 
     async def _attempt(self, calls: list[Call]) -> list[Slice]:
         now = self._house.rt.clock.now()
-        asked = [[self._asked(submission, now) for submission in call.submissions] for call in calls]
+        asker = allowed.Asker(self._house.rt)
+        asked = [[self._decider.asked(asker, submission, now) for submission in call.submissions] for call in calls]
         known, people = await self._gather([call.key for call in calls if call.key], asked)
         slices, moves = await self._decided(calls, asked, known, people)
         drafts = [draft for piece in slices for draft in piece.drafts]
@@ -279,7 +246,7 @@ class Acceptor:
 
     def _decide_all(self, piece: Slice, asked: list[roads.Asked | Refusal], people: Known) -> None:
         for one in asked:
-            verdict = one if isinstance(one, Refusal) else self._decide(one, people)
+            verdict = one if isinstance(one, Refusal) else self._decider.decide(one, people)
             if isinstance(verdict, Refusal):
                 piece.results.append(verdict)
                 continue
@@ -288,204 +255,6 @@ class Acceptor:
                 piece.drafts.append(verdict)
                 if verdict.asking is not None:
                     allowed.touch(people, verdict.asking, verdict.due or verdict.accepted.created_at)
-
-    def _asked(self, submission: Submission, now: int) -> roads.Asked | Refusal:
-        """What can be said of a submission without asking a table; its refusal, or what is to be asked about it."""
-        house = self._house
-        account = house.accounts.account(submission.account_id)
-        if account is None or account.status != "active":
-            return Refusal("account_suspended", "This account may not send. Ask your operator.")
-        try:
-            number = numbers.parse(submission.to)
-        except NumberError as error:
-            return Refusal(error.code, error.message, "to")
-        if not numbers.is_textable(number):
-            return Refusal("number_not_mobile", f"{number.e164} is a {number.line_type} line: it takes no SMS.", "to")
-        times = self._times(submission, now)
-        if isinstance(times, Refusal):
-            return times
-        book, country, purpose = house.senders, number.country, submission.purpose
-        sender = senders.choose(book, account, submission.sender, country, number.digits, now, purpose)
-        if isinstance(sender, Refused):
-            return Refusal(sender.code, sender.message, "from")
-        if not sender:
-            return Refusal("sender_required", "Say `from`, or give the account a default sender.", "from")
-        if refusal := senders.check(book, account, sender, country, now, purpose):
-            return Refusal(refusal.code, refusal.message, "from")
-        if kind := wire.blocked(submission.wire):
-            return Refusal("content_blocked", f"Messages of this kind ({kind}) are not carried.", "data")
-        message_id, asking = house.rt.ids.next(), None
-        if submission.origin != REPLY:
-            asking = allowed.asking(
-                house.rt,
-                account,
-                number,
-                country=country,
-                purpose=purpose,
-                sender=sender,
-                test=submission.test,
-                at=times[0] or now,
-                message_id=message_id,
-                zone=submission.wire.zone,
-            )
-        return roads.Asked(submission, number, sender, message_id, now, *times, asking)
-
-    def _decide(self, asked: roads.Asked, people: Known) -> Draft | Refusal:
-        """Everything else that can refuse a message but its price, and its road if nothing does."""
-        house, submission = self._house, asked.submission
-        judged = None if asked.asking is None else allowed.judge(people, asked.asking)
-        if isinstance(judged, Refusal):
-            return judged
-        if judged is not None:
-            later = self._later(asked, judged)
-            if isinstance(later, Refusal):
-                return later
-            asked = later
-        road = roads.choose(house, asked, self._first(asked))
-        if isinstance(road, Refusal):
-            return road
-        if self._loops.looping(submission, asked.number.digits, asked.sender, asked.now):
-            if road.passed is not None:
-                house.gate.give_back(road.passed)
-            return Refusal("loop_detected", "The same text went to this number too often within a minute.", "text")
-        return self._draft(asked, road, judged)
-
-    def _later(self, asked: roads.Asked, wait: law.Wait) -> roads.Asked | Refusal:
-        """The law lets it go later. A validity that the customer named runs from when the message was to be sent."""
-        submission, words = asked.submission, allowed.waits(wait.until, wait.rule)
-        if submission.quiet_hours == "refuse":
-            return Refusal("quiet_hours", words, "to", retry_after=(wait.until - asked.now) / 1000)
-        expires_at = asked.expires_at
-        if submission.validity_s is None:
-            expires_at += wait.until - (asked.send_at or asked.now)
-        elif expires_at <= wait.until:
-            return Refusal("quiet_hours", f"It would expire before it may go. {words}", "validity_seconds")
-        return asked._replace(send_at=wait.until, expires_at=expires_at)
-
-    def _times(self, submission: Submission, now: int) -> tuple[int | None, int] | Refusal:
-        send_at = submission.send_at
-        if send_at is not None:
-            if send_at < now - LATE_MS:
-                return Refusal("send_at_past", "send_at is in the past. Leave it out to send now.", "send_at")
-            days = self._house.rt.settings.limits.schedule_days
-            if send_at > now + days * _DAY_MS:
-                return Refusal("send_at_too_far", f"send_at is more than {days} days away.", "send_at")
-            if send_at <= now:
-                send_at = None
-        validity = submission.validity_s or getattr(self._house.rt.settings.validity_s, submission.purpose)
-        if not SHORTEST_S <= validity <= LONGEST_S:
-            words = f"validity_seconds must be between {SHORTEST_S} and {LONGEST_S}."
-            return Refusal("validity_invalid", words, "validity_seconds")
-        return send_at, (send_at or now) + validity * 1000
-
-    def _first(self, asked: roads.Asked) -> Callable[[int], int] | None:
-        """Parts that a customer cut itself stay together: the connector that the first of them took."""
-        group = own_concatenation(asked.submission)
-        if group is None:
-            return None
-        key = (asked.submission.account_id, asked.sender, asked.number.digits, group)
-
-        def first(connector_id: int) -> int:
-            known = self._sticky.pop(key, connector_id)
-            self._sticky[key] = known
-            if len(self._sticky) > 10_000:
-                del self._sticky[next(iter(self._sticky))]
-            return known
-
-        return first
-
-    def _draft(self, asked: roads.Asked, road: roads.Road, wait: law.Wait | None) -> Draft:
-        submission, number, sender, message_id, now, send_at, expires_at, asking = asked
-        connector, encoded, quote = road.connector, road.encoded, road.quote
-        state = State.QUEUED if send_at is None else State.SCHEDULED
-        options = submission.wire
-        text = encoded.text if options.data is None else None
-        message = Message(
-            id=message_id,
-            account_id=submission.account_id,
-            test=int(submission.test),
-            state=state,
-            version=0,
-            purpose=submission.purpose,
-            lane=LANE_OF[submission.purpose],
-            recipient=number.e164,
-            sender=sender,
-            text=text,
-            encoding=encoded.encoding,
-            segments=encoded.segments,
-            options=None if options is PLAIN or options == PLAIN else encode_json(options).decode(),
-            correlation_id=submission.correlation_id,
-            tags=encode_json(submission.tags).decode() if submission.tags else None,
-            metadata=encode_json(submission.metadata).decode() if submission.metadata else None,
-            callback_url=submission.callback_url,
-            origin=submission.origin,
-            login_id=submission.login_id,
-            receipts=submission.receipts,
-            send_at=send_at,
-            expires_at=expires_at,
-            connector_id=connector.id,
-            attempt=1,
-            error=None,
-            sent_at=None,
-            final_at=None,
-            country=number.country or "",
-            operator=road.operator,
-            route_id=road.decision.route_id or None,
-            price=quote.price,
-            upstream=quote.upstream,
-            cost=quote.cost,
-            cost_currency=quote.cost_currency,
-            money=agreed(quote.price, on_delivery=quote.on_delivery, cost_on_delivery=quote.cost_on_delivery),
-        )
-        accepted = Accepted(
-            id=message_id,
-            state=state,
-            to=number.e164,
-            sender=sender,
-            connector_id=connector.id,
-            encoding=encoded.encoding,
-            segments=encoded.segments,
-            chars=encoded.chars,
-            text=text,
-            changes=encoded.changes,
-            forced=encoded.forced,
-            send_at=send_at,
-            expires_at=expires_at,
-            country=number.country or "",
-            created_at=now,
-            price=quote.price,
-            currency=quote.currency,
-            held_by=None if wait is None else wait.rule.name,
-        )
-        told = self._told(road)
-        if wait is not None:
-            told["held"] = {"rule": wait.rule.name, "until": wait.until, "note": wait.rule.note}
-        if submission.template is not None:
-            told["template"] = submission.template
-        return Draft(message, encoded, accepted, told, submission.tags, road.passed, asking, submission.dry_run)
-
-    def _told(self, road: roads.Road) -> dict[str, Any]:
-        """What history says of the decision."""
-        connector, decision, encoded = road.connector, road.decision, road.encoded
-        told = {
-            "route": decision.route_id,
-            "reason": decision.reason,
-            "connector": connector.name,
-            "encoding": encoded.encoding,
-            "segments": encoded.segments,
-        }
-        if road.order != (connector.id,):
-            told["connectors"] = list(road.order)
-        if connector.id != road.order[0]:
-            told["instead_of"] = self._house.connector_name(road.order[0])
-            told["since"] = road.passed_over or "it is down"
-        if encoded.changes:
-            told["changes"] = encoded.changes
-        if encoded.forced:
-            told["forced"] = encoded.forced
-        if road.passed is not None and road.passed.due is not None:
-            told["throttled_until"] = road.passed.due
-        return told
 
     def _write(self, drafts: list[Draft], keys: list[Slice], now: int) -> list[Op]:
         ids = self._house.rt.ids
@@ -499,6 +268,9 @@ class Acceptor:
         tags = [(d.message.account_id, tag, d.message.id) for d in drafts for tag in d.tags]
         if tags:
             ops.append(store.ADD_TAGS(tags))
+        held = [(d.message.id, d.message.account_id, d.held) for d in drafts if d.held is not None]
+        if held:
+            ops += fraud.hold(held, now, ids)
         touches = [(a.question.person_key, a.message_id, due or now) for a, due in _counted(drafts)]
         if touches:
             ops.append(store.ADD_TOUCHES(touches))
@@ -576,7 +348,7 @@ def message_row(m: Message) -> tuple[Any, ...]:
 def queue_row(draft: Draft, owner: int) -> tuple[Any, ...]:
     """The columns of `queue`: on the wire at once, waiting, or scheduled (routed again when its time comes)."""
     message, flight = draft.message, draft.flight
-    scheduled = message.send_at is not None
+    scheduled = message.send_at is not None or draft.held is not None
     state = Queued.SCHEDULED if scheduled else Queued.WAITING if flight is None else Queued.SENDING
     return (
         message.id,
@@ -600,12 +372,4 @@ def summary(results: Sequence[Result]) -> list[Any]:
     return [r.id if isinstance(r, Accepted) else [r.code, r.message, r.param] for r in results]
 
 
-def own_concatenation(submission: Submission) -> Any:
-    """What ties together the parts that the customer cut itself: its UDH reference or SAR number; None if whole."""
-    options = submission.wire
-    if options.sar is not None:
-        return options.sar[:2]
-    return options.udh[:-1] if options.data is not None and options.udh else None
-
-
-__all__ = ["Acceptor", "Call", "Draft", "Lane"]
+__all__ = ["Acceptor", "Call", "Lane"]

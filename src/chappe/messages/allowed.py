@@ -20,7 +20,6 @@ from chappe.numbers import Number, NumberError
 
 if TYPE_CHECKING:
     from chappe.accounts import Account
-    from chappe.messages.pipeline import Pipeline
     from chappe.runtime import Runtime
 
 VERDICTS = law.Verdicts()  # pure, so the process may share them
@@ -60,57 +59,48 @@ Judgement = Refusal | law.Wait | None
 """Why not, when, or that nothing speaks against it."""
 
 
-def asking(
-    rt: Runtime,
-    account: Account,
-    number: Number | str,
-    *,
-    country: str,
-    purpose: str,
-    sender: str,
-    test: bool | int,
-    at: int,
-    message_id: int,
-    zone: str | None = None,
-    channel: str = "sms",
-) -> Asking:
-    """`number` parsed, or in E.164 as it is stored; `at` when it would go, in milliseconds."""
-    account_id = account.id
-    people, own = consent.persons(rt), law.book(rt).own(account_id)
-    address = number.e164 if isinstance(number, Number) else number
-    question = Question(
-        people.key(account_id, test, address),
-        people.key(consent.EVERYONES, test, address),
-        channel,
-        purpose,
-        sender,
-        _brand(senders.book(rt), account_id, sender),
-        country,
-        at,
-        account.settings.consent == "recorded",
-    )
-    period = law.cap_period(country, purpose, own)
-    return Asking(question, (zone,) if zone else _zones(number, country), own, bool(test), message_id, period)
+class Asker:
+    """Says what is to be asked about each message of a batch. Short-lived: it holds the rooms as they are now."""
 
+    def __init__(self, rt: Runtime) -> None:
+        self._accounts, self._senders = accounts.directory(rt), senders.book(rt)
+        self._keys, self._own = consent.persons(rt).keys, law.book(rt).own
 
-def asking_of(house: Pipeline, message: Message, at: int) -> Asking | None:
-    """Of a message that was accepted; None for one that needs nobody's leave."""
-    account = house.accounts.account(message.account_id)
-    if account is None or message.origin == REPLY:
-        return None
-    zone = message.wire.zone if message.options is not None else None
-    return asking(
-        house.rt,
-        account,
-        message.recipient,
-        country=message.country,
-        purpose=message.purpose,
-        sender=message.sender,
-        test=message.test,
-        at=at,
-        message_id=message.id,
-        zone=zone,
-    )
+    def about(
+        self,
+        account: Account,
+        number: Number | str,
+        country: str,
+        purpose: str,
+        sender: str,
+        test: bool | int,
+        at: int,
+        message_id: int,
+        zone: str | None = None,
+        channel: str = "sms",
+    ) -> Asking:
+        """`number` parsed, or in E.164 as it is stored; `at` when it would go, in milliseconds."""
+        address = number if isinstance(number, str) else number.e164
+        keys, own = self._keys(account.id, consent.EVERYONES, test, address), self._own(account.id)
+        brand, recorded = self._brand(account.id, sender), account.settings.consent == "recorded"
+        question = Question(*keys, channel, purpose, sender, brand, country, at, recorded)
+        zones = (zone,) if zone else _zones(number, country)
+        return Asking(question, zones, own, bool(test), message_id, law.cap_period(country, purpose, own))
+
+    def stored(self, m: Message, at: int) -> Asking | None:
+        """About a message that was accepted; None for one that needs nobody's leave."""
+        account = self._accounts.account(m.account_id)
+        if account is None or m.origin == REPLY:
+            return None
+        zone = m.wire.zone if m.options is not None else None
+        return self.about(account, m.recipient, m.country, m.purpose, m.sender, m.test, at, m.id, zone)
+
+    def _brand(self, account_id: int, address: str) -> str:
+        """The name of the brand that a sender is registered under, if any."""
+        book = self._senders
+        sender = book.find(account_id, address) if book.brands else None
+        brand = None if sender is None else book.campaign(sender)[1]
+        return "" if brand is None else brand.details.display_name
 
 
 async def look(rt: Runtime, batch: Iterable[Asking | None]) -> Known:
@@ -177,6 +167,7 @@ async def may_send(
     now = rt.clock.now() if at is None else at
     answers: list[Refusal | None] = []
     batch: list[Asking | None] = []
+    asker = Asker(rt)
     for recipient in recipients:
         try:
             number = numbers.parse(recipient)
@@ -187,20 +178,8 @@ async def may_send(
         found = senders.choose(senders.book(rt), account, sender, number.country or "", number.digits, now, purpose)
         name = found if isinstance(found, str) else ""
         answers.append(None)
-        batch.append(
-            asking(
-                rt,
-                account,
-                number,
-                country=number.country or "",
-                purpose=purpose,
-                sender=name,
-                test=test,
-                at=now,
-                message_id=ids.at(now + 1),
-                channel=channel,
-            )
-        )
+        country, before = number.country or "", ids.at(now + 1)
+        batch.append(asker.about(account, number, country, purpose, name, test, now, before, channel=channel))
     known = await look(rt, batch)
     for n, one in enumerate(batch):
         if one is not None:
@@ -227,14 +206,3 @@ def _zones(number: Number | str, country: str) -> tuple[str, ...]:
 
 def _when(millis: int) -> str:
     return str(rfc3339(millis))[:16].replace("T", " ") + " UTC"
-
-
-def _brand(book: senders.Book, account_id: int, address: str) -> str:
-    """The name of the brand that a sender is registered under, if any."""
-    if not book.brands:
-        return ""
-    sender = book.find(account_id, address)
-    if sender is None:
-        return ""
-    brand = book.campaign(sender)[1]
-    return "" if brand is None else brand.details.display_name

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chappe import fraud
 from chappe.billing import Moves, Unpriced
 from chappe.errors import Refused
 from chappe.messages import history, prices, query, store, wire
-from chappe.messages.model import Message, State, Wire, encode_json
+from chappe.messages.content import content_again
+from chappe.messages.model import Message, Refusal, State, Wire, encode_json
 from chappe.messages.news import update
 from chappe.storage import Conflict
 from chappe.text import TextError
@@ -62,8 +64,14 @@ async def replace(
     body = encoded.text if options.data is None else None
     written = encode_json(options).decode()
     after = copy(message, text=body, encoding=encoded.encoding, segments=encoded.segments, options=written)
-    moves = await _priced_again(house, message, after)
     now = rt.clock.now()
+    content = content_again(house, after, now)
+    if isinstance(content, Refusal):
+        raise Refused(content.code, content.message, param="text")
+    if isinstance(content, fraud.Held):
+        words = "Somebody would have to look at this text first. Cancel the message, and send the new one."
+        raise Refused("content_suspicious", words, param="text")
+    moves = await _priced_again(house, message, after)
     try:
         await rt.store.write(
             store.HOLD_WAITING([(message_id,)], expect=1),

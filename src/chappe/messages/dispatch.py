@@ -34,7 +34,7 @@ from chappe.storage import StoreError
 from chappe.text import TextError
 
 if TYPE_CHECKING:
-    from chappe.messages.accept import Draft
+    from chappe.messages.decide import Draft
     from chappe.messages.pipeline import Pipeline
 
 POLL_S = 1.0  # rows may come due, or be written by another process, without a wake
@@ -212,7 +212,8 @@ class Desk:
         """Those that may leave now. What may not any more is refused; what the law lets go later waits for that."""
         house = self._house
         now = house.rt.clock.now()
-        asked = [allowed.asking_of(house, flight.message, now) for flight in flights]
+        asker = allowed.Asker(house.rt)
+        asked = [asker.stored(flight.message, now) for flight in flights]
         known = await allowed.look(house.rt, asked)
         going, waiting = [], []
         for flight, one in zip(flights, asked, strict=True):
@@ -446,8 +447,8 @@ class Dispatcher:
         def refused(message: Message) -> bool:
             if message.origin == REPLY:
                 return False
-            owners = (message.account_id, consent.EVERYONES)
-            return any(people.key(owner, message.test, message.recipient) in stopped for owner in owners)
+            keys = people.keys(message.account_id, consent.EVERYONES, message.test, message.recipient)
+            return not stopped.isdisjoint(keys)
 
         for desk in self.desks.values():
             desk.withhold(refused)

@@ -19,6 +19,7 @@ UNCONFIRMED = "unconfirmed"
 FAILED = "failed"
 CANCELED = "canceled"
 REPLACED = "replaced"
+REVIEWED = "reviewed"  # somebody decided about its text
 RECEIVED = "received"
 
 Step = tuple[int, int, int, str, int, int, str | None, bytes | None, bytes | None]

@@ -1,7 +1,7 @@
 """Lint: what a template will cost and where it will fail, before anybody gets it. A dry run: nothing is sent or stored.
 
-What others know comes as callables (`Checks`, filled in `lint_checks.py`): prices, senders, the law of a country,
-suspicious content.
+What others know comes as callables (`Checks`, filled in `lint_checks.py`): prices, senders, the law of a country
+(`wording.py`), registers of templates, suspicious content.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from chappe import senders, templates
+from chappe.messages.wording import HOW_TO_STOP, Demand, Demands, spoken, unmet, ways_out
 from chappe.templates import Content, Fault, Worst
 from chappe.templates.faults import place
 from chappe.text import Preview, TextError, preview, sender_kind
@@ -46,24 +47,13 @@ class Remark(NamedTuple):
     excerpt: str | None = None
 
 
-class Wording(NamedTuple):
-    """Of these phrases a country wants one in a text; `sure` makes it an error that there is none. `note` says in plain
-    words what is wanted."""
+class Register(NamedTuple):
+    """What a country's register of templates asks, each with its source: that each is entered (`needed`; `sure` makes
+    it an error that it is not), and that no value is longer than `longest`."""
 
-    code: str
-    phrases: tuple[str, ...]
+    needed: str | None
     sure: bool
-    source: str
-    note: str = ""
-    suggestion: str = ""
-
-
-class Banned(NamedTuple):
-    """A word that a country does not let through."""
-
-    word: str
-    sure: bool
-    source: str
+    longest: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +61,19 @@ class Checks:
     """What lint asks of others; None leaves that part out.
 
     `quote` (country, segments): a price as people read it. `sender` (sender, country): what speaks against it.
-    `wording` (country, purpose) and `banned` (country): the law. `content` (text, country): suspicious content.
-    `locales` are the languages that every template should have.
+    `wording` (country, purpose): what the law asks of a text. `register` (country): where templates are entered.
+    `content` (text, country): suspicious content. `locales` are the languages that every template should have; `link`
+    is what an opt-out link looks like, None where there can be none.
     """
 
     quote: Callable[[str, int], str | None] | None = None
     sender: Callable[[str, str], Iterable[Remark]] | None = None
-    wording: Callable[[str, str], Iterable[Wording]] | None = None
-    banned: Callable[[str], Iterable[Banned]] | None = None
+    wording: Callable[[str, str], Demands] | None = None
+    register: Callable[[str], Register | None] | None = None
     content: Callable[[str, str], Iterable[Remark]] | None = None
     locales: tuple[str, ...] = ()
     max_parts: int = MAX_PARTS
+    link: str | None = "https://m.example.com/o/0123456789abcdefghi"
 
 
 ALONE = Checks()
@@ -90,7 +82,7 @@ _RANK = {"error": 0, "warning": 1, "info": 2}
 
 def lint(content: Content, checks: Checks = ALONE) -> list[Finding]:
     """All findings: those about the whole first, then by locale and place."""
-    found = [*_names(content), *_locales(content, checks), *_sender(content, checks)]
+    found = [*_names(content), *_locales(content, checks), *_sender(content, checks), *_registers(content, checks)]
     used: set[str] = set()
     readable = True
     for locale, source in content.bodies.items():
@@ -165,6 +157,31 @@ def _sender(content: Content, checks: Checks) -> Iterator[Finding]:
         yield _of_remark(remark, None, None, countries)
 
 
+def _registers(content: Content, checks: Checks) -> Iterator[Finding]:
+    for country in content.countries if checks.register is not None else ():
+        assert checks.register is not None
+        register = checks.register(country)
+        if register is None:
+            continue
+        if register.needed is not None and country not in content.registrations:
+            yield Finding(
+                code="template_not_registered",
+                severity="error" if register.sure else "warning",
+                message=f"{country}: templates are registered there, and this one is not. ({register.needed})",
+                suggestion=f"Enter what the register calls it in registrations.{country}.template_id.",
+            )
+        longest, source = register.longest or (templates.MAX_VALUE, "")
+        for name, variable in content.variables.items():
+            if variable.most > longest:
+                yield Finding(
+                    code="variable_too_long",
+                    severity="warning",
+                    message=f"{country}: a variable stands for {longest} characters at most, and {name} may have "
+                    f"{variable.most}. ({source})",
+                    suggestion=f"Lower variables.{name}.max_length.",
+                )
+
+
 def _unused(content: Content, used: set[str]) -> Iterator[Finding]:
     for name in content.variables:
         if name not in used:
@@ -182,7 +199,7 @@ def _unused(content: Content, used: set[str]) -> Iterator[Finding]:
 def _body(content: Content, locale: str, source: str, bound: Worst, checks: Checks) -> Iterator[Finding]:
     try:
         text = templates.render(content, templates.examples(content), locale).text
-        shown = preview(text)
+        shown = preview(text.replace(templates.OPT_OUT_LINK, checks.link or ""))
     except Fault as fault:
         if fault.variable is None:  # else it was said of the example
             yield _of_fault(fault, locale)
@@ -192,6 +209,14 @@ def _body(content: Content, locale: str, source: str, bound: Worst, checks: Chec
         return
     if not text.strip():
         yield Finding(code="text_empty", severity="error", message="The text is empty.", locale=locale)
+    if bound.linked and checks.link is None:
+        yield Finding(
+            code="opt_out_link_unavailable",
+            severity="error",
+            message="There are no opt-out links: this installation has no public_url.",
+            suggestion="Ask the operator, or write how to stop in words.",
+            locale=locale,
+        )
     yield from _encoding(content, locale, source, bound, shown)
     yield from _size(content, locale, bound, shown, checks)
     yield from _identity(content, locale, text)
@@ -295,34 +320,32 @@ def _identity(content: Content, locale: str, text: str) -> Iterator[Finding]:
     yield Finding(code="sender_name_missing", severity=severity, message=words, suggestion=what, locale=locale)
 
 
-# What a text says that tells how to stop, where no rule of a country is known
-WAYS_OUT = ("stop", "unsubscribe", "opt out", "opt-out", "désabonn", "abmelden", "отписа", "baja", "cancella")
-
-
-HOW_TO_STOP = "Add how to stop them, such as “STOP to 36111”."
-
-
 def _law(content: Content, locale: str, source: str, text: str, checks: Checks) -> Iterator[Finding]:
-    folded = text.casefold()
     countries = [one for one in content.countries if _concerns(locale, one)]
-    missing: dict[Wording, list[str]] = {}
+    lacking: dict[tuple[object, ...], tuple[Demand, list[str]]] = {}
     ruled = False
     for country in countries if checks.wording is not None else ():
         assert checks.wording is not None
-        for wording in checks.wording(country, content.purpose):
-            ruled = True
-            if not any(phrase.casefold() in folded for phrase in wording.phrases):
-                missing.setdefault(wording, []).append(country)
-    for wording, where in missing.items():
-        phrases = " or ".join(f"“{phrase}”" for phrase in wording.phrases)
+        demands = checks.wording(country, content.purpose)
+        ruled = ruled or bool(demands.all)
+        for one in unmet(text, demands):
+            said = (one.code, one.sure, one.source, one.note, one.suggestion)
+            lacking.setdefault(said, (one, []))[1].append(country)
+        for word, banned in spoken(text, demands):
+            severity: Severity = "error" if banned.sure else "warning"
+            words = f"“{word}” is not let through ({banned.source})."
+            yield _of_remark(
+                Remark("word_forbidden", severity, words, "Use another word.", word), locale, source, [country]
+            )
+    for one, where in lacking.values():
         yield Finding(
-            code=wording.code,
-            severity="error" if wording.sure else "warning",
-            message=f"{', '.join(where)}: {wording.note or f'The text must say {phrases}.'} ({wording.source})",
-            suggestion=wording.suggestion or f"Add {phrases}.",
+            code=one.code,
+            severity="error" if one.sure else "warning",
+            message=f"{', '.join(where)}: {one.note} ({one.source})",
+            suggestion=one.suggestion,
             locale=locale,
         )
-    if content.purpose == "marketing" and not ruled and not any(way in folded for way in WAYS_OUT):
+    if content.purpose == "marketing" and not ruled and next(ways_out(text), None) is None:
         yield Finding(
             code="opt_out_missing",
             severity="warning",
@@ -330,18 +353,6 @@ def _law(content: Content, locale: str, source: str, text: str, checks: Checks) 
             suggestion=HOW_TO_STOP,
             locale=locale,
         )
-    for country in countries if checks.banned is not None else ():
-        assert checks.banned is not None
-        for banned in checks.banned(country):
-            if re.search(rf"(?<!\w){re.escape(banned.word.casefold())}(?!\w)", folded):
-                remark = Remark(
-                    "word_forbidden",
-                    "error" if banned.sure else "warning",
-                    f"“{banned.word}” is not let through ({banned.source}).",
-                    "Use another word.",
-                    banned.word,
-                )
-                yield _of_remark(remark, locale, source, [country])
 
 
 def _concerns(locale: str, country: str) -> bool:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import phonenumbers
 
-from chappe import billing, fraud, law, numbers, routing, senders
+from chappe import billing, consent, fraud, law, numbers, routing, senders
 from chappe.fraud import content as firewall
 from chappe.messages import roads, simulate
-from chappe.messages.lint import HOW_TO_STOP, WAYS_OUT, Banned, Checks, Remark, Severity, Wording
+from chappe.messages.lint import Checks, Register, Remark, Severity
+from chappe.messages.wording import HOUR_MS, Demands, demands, opt_out_page
 from chappe.templates import Content
 from chappe.text import sender_kind
 
@@ -33,18 +34,19 @@ def pure_checks(
     domains: Iterable[str] = (),
     own: law.Own = law.NOTHING,
     facts: firewall.Facts | None = None,
+    page: str = "",
 ) -> Checks:
     """The law of the countries at `now` (milliseconds), and what the firewall sees in a text. `domains` are the
-    account's; when none is named, no link is called unknown."""
+    account's; when none is named, no link is called unknown. `page`: how the addresses of opt-out pages begin."""
     known = facts or firewall.Facts(domains=frozenset(domains), purpose=content.purpose)
+    named = content.sender is not None and not content.sender.startswith(senders.PREFIX)
+    shape = sender_kind(content.sender) if named and content.sender else ""
 
-    def wording(country: str, purpose: str) -> list[Wording]:
-        rules = law.rules(country, now, purpose=purpose, own=own)
-        return [one for rule in rules if rule.kind == "wording" and (one := _wording(content, rule)) is not None]
+    def wording(country: str, purpose: str) -> Demands:
+        return demands(country, purpose, now // HOUR_MS, own, shape, content.brand or "", page)
 
-    def banned(country: str) -> list[Banned]:
-        rules = law.rules(country, now, purpose=content.purpose, own=own)
-        return [Banned(rule.value, rule.blocks, rule.source) for rule in rules if rule.kind == "word"]
+    def register(country: str) -> Register | None:
+        return _register(country, law.rules(country, now, purpose=content.purpose, own=own))
 
     def look(text: str, country: str) -> Iterator[Remark]:
         bans = {
@@ -54,29 +56,35 @@ def pure_checks(
             if one.code == "link_unlisted" and not known.domains:
                 continue
             rule = bans.get(_BANS.get(one.code, ""))
-            severity: Severity = "error" if rule is not None and rule.blocks else _SEVERITY[one.action]
+            severity: Severity = _SEVERITY[one.action]
+            if rule is not None and rule.blocks:
+                severity = "warning" if one.code in _UNKNOWN else "error"
             words = one.message if rule is None else f"{one.message} {rule.note} ({rule.source})"
             yield Remark(one.code, severity, words, one.advice or None, text[one.start : one.end] or None)
 
-    return Checks(wording=wording, banned=banned, content=look)
+    return Checks(wording=wording, register=register, content=look)
 
 
 # What the firewall calls it, and what the law does
-_BANS = {"link_shortener": "url_shorteners", "link_unlisted": "urls_not_listed", "phone_premium": "premium_numbers"}
-_MARKS = {"commercial_mark": ("OS:", "obchodní sdělení"), "signature": ("【",)}
+_BANS = {
+    "link_shortener": "url_shorteners",
+    "link_unlisted": "urls_not_listed",
+    "phone_premium": "premium_numbers",
+    "phone_number": "phone_numbers_not_listed",
+}
+_UNKNOWN = ("phone_number",)  # whether it is on the list of the operators nobody has told us
 
 
-def _wording(content: Content, rule: law.Rule) -> Wording | None:
-    """What a text must hold by a rule; None where a text cannot tell."""
-    if rule.value in ("opt_out", "stop_short_code"):
-        return Wording("opt_out_missing", WAYS_OUT, rule.blocks, rule.source, rule.note, HOW_TO_STOP)
-    if rule.value == "sender_name":
-        if content.brand is None or (content.sender and sender_kind(content.sender) == "alphanumeric"):
-            return None  # the sender is a name, or lint asks for the brand first
-        phrases: tuple[str, ...] = (content.brand,)
-        return Wording("sender_name_missing", phrases, rule.blocks, rule.source, rule.note)
-    phrases = _MARKS.get(rule.value) or tuple(rule.value.split("|"))
-    return Wording("wording_missing", phrases, rule.blocks, rule.source, rule.note)
+def _register(country: str, rules: Iterable[law.Rule]) -> Register | None:
+    """Where texts without a template are banned, they are registered; what its figures are."""
+    known = {rule.value.partition("=")[0]: rule for rule in rules if rule.kind in ("ban", "parameter")}
+    banned, longest = known.get("text_without_template"), known.get("template_variable_characters")
+    if banned is None and longest is None:
+        return None
+    most = None if longest is None else (int(longest.value.partition("=")[2]), longest.source)
+    if banned is None:
+        return Register(None, False, most)
+    return Register(banned.source, banned.blocks, most)
 
 
 def house_checks(house: Pipeline, account: Account, content: Content, locales: tuple[str, ...] = ()) -> Checks:
@@ -93,8 +101,16 @@ def house_checks(house: Pipeline, account: Account, content: Content, locales: t
             yield Remark(one.code, "error" if one.verdict == "refused" else "warning", one.message)
 
     facts = firewall.Facts(account.id, fraud.domains(house.rt).usable(account.id), _brands(book.names), content.purpose)
-    pure = pure_checks(content, now, own=law.book(house.rt).own(account.id), facts=facts)
-    return dataclasses.replace(pure, quote=quote, sender=check, locales=locales, max_parts=house.rt.settings.max_parts)
+    own, page = law.book(house.rt).own(account.id), opt_out_page(house.rt.settings.public_url)
+    pure = pure_checks(content, now, own=own, facts=facts, page=page)
+    return dataclasses.replace(
+        pure,
+        quote=quote,
+        sender=check,
+        locales=locales,
+        max_parts=house.rt.settings.max_parts,
+        link=consent.opt_out_link(house.rt, 0),
+    )
 
 
 @lru_cache(maxsize=1)

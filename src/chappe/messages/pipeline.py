@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping,
 
 from chappe import accounts, billing, connectors, consent, lookups, nodes, numbers, routing, senders
 from chappe.channels import Connector, Link, LinkStatus, Outgoing, Sink
-from chappe.messages import orphans, roads, sweep, wire
+from chappe.messages import orphans, reviews, roads, sweep, wire
 from chappe.messages.accept import Acceptor
 from chappe.messages.binds import Binds
 from chappe.messages.dispatch import Dispatcher
@@ -99,6 +99,8 @@ class Pipeline:
         self._spawn(self._every(sweep.EVERY_S, sweep.slices))
         self._spawn(self._every(sweep.PARKED_EVERY_S, sweep.match_parked))
         self._spawn(self._every(sweep.PARKED_EVERY_S, lambda house: house.inbox.sweep()))
+        self._spawn(self._every(sweep.PARKED_EVERY_S, reviews.settle))
+        self._spawn(self._every(reviews.TIDY_EVERY_S, reviews.tidy))
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.rescue))
         self._spawn(self._every(_RESCUE_EVERY_S if self.alone else orphans.EVERY_S, orphans.adopt))
         self._spawn(self._every(_RESCUE_EVERY_S, sweep.return_unclaimed))

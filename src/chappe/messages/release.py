@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chappe import law, senders
+from chappe import fraud, law, senders
 from chappe.billing import Moves
 from chappe.errors import Refused
 from chappe.events import MessageUpdated
 from chappe.messages import allowed, history, prices, roads, store
+from chappe.messages.content import content_again
 from chappe.messages.model import Message, Refusal, State, encode_json
 from chappe.messages.news import update
+from chappe.messages.reviews import held_until
 from chappe.routing.throttles import Denied, Passed
 from chappe.storage import Op
 
@@ -32,7 +34,8 @@ async def release(house: Pipeline) -> int:
         return 0
     unit = _Unit(house, now)
     messages = [store.message(row) for row in rows]
-    asked = [allowed.asking_of(house, message, now) for message in messages]
+    asker = allowed.Asker(house.rt)
+    asked = [asker.stored(message, now) for message in messages]
     known = await allowed.look(house.rt, asked)
     for message, one in zip(messages, asked, strict=True):
         unit.take(message, None if one is None else allowed.judge(known, one))
@@ -59,6 +62,7 @@ class _Unit:
         self._repriced: list[Any] = []
         self._postponed: list[Any] = []
         self._refused: list[Any] = []
+        self._held: list[tuple[int, int, fraud.Held]] = []
         self._steps: list[Any] = []
 
     def take(self, message: Message, judged: allowed.Judgement) -> None:
@@ -69,7 +73,16 @@ class _Unit:
             return
         if isinstance(judged, law.Wait):
             self._postponed.append((message.id, judged.until))
-            self._note(message, history.HELD, {"rule": judged.rule.name, "until": judged.until})
+            self._note(message, history.HELD, {"rule": judged.rule.name, "held_until": judged.until})
+            return
+        content = content_again(self._house, message, self._now)
+        if isinstance(content, Refusal):
+            self._refuse(message, content)
+            return
+        if isinstance(content, fraud.Held):
+            self._postponed.append((message.id, held_until(message.expires_at)))
+            self._held.append((message.id, message.account_id, content))
+            self._note(message, history.HELD, {"content": content.told})
             return
         onward = roads.due(self._house, message, self._now)
         if isinstance(onward, Denied):
@@ -126,7 +139,9 @@ class _Unit:
             (store.MARK_FAILED, self._refused),
         )
         ops = [statement(rows, expect=len(rows)) for statement, rows in guarded if rows]
-        return [*ops, store.ADD_HISTORY(self._steps), *self._moves.ops(self._house.rt.ids)]
+        rt_ids = self._house.rt.ids
+        held = fraud.hold(self._held, self._now, rt_ids) if self._held else []
+        return [*ops, *held, store.ADD_HISTORY(self._steps), *self._moves.ops(rt_ids)]
 
     def give_back(self) -> None:
         for passed in self._passed:

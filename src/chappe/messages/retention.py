@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chappe import ids
+from chappe import consent, ids
+from chappe.accounts import AccountSettings
 from chappe.billing.ledger.store import FORGET
-from chappe.messages import store
+from chappe.consent.kept_links import DAYS as LINK_DAYS
+from chappe.messages import retention_store, store
 from chappe.storage import Op, Statement, Unavailable, partitions
 
 if TYPE_CHECKING:
     from chappe.messages.pipeline import Pipeline
     from chappe.runtime import Runtime
+    from chappe.settings import Retention
 
 FORGET_EVERY_S = 3600.0
 TIDY_EVERY_S = 600.0
@@ -36,11 +39,41 @@ _TRY_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Forgotten:
-    """What one round did: months dropped whole, messages deleted in slices, messages whose text was taken out."""
+    """What one round did: months dropped whole, messages deleted in slices, messages whose text was taken out, and
+    messages that lost their steps before their time."""
 
     months: list[str] = field(default_factory=list)
     messages: int = 0
     texts: int = 0
+    histories: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Kept:
+    """For how many days an account keeps its messages and what belongs to them. `own`: it says so itself, and it is
+    kept to the day; else a month may stay until all of it is old."""
+
+    messages: int
+    inbound: int
+    texts: int
+    history: int
+    own: bool
+    own_inbound: bool
+
+
+def kept(keep: Retention, settings: AccountSettings | None) -> Kept:
+    """What an account says for a kind, else what it says for all, else the installation; of an account that is gone the
+    installation's."""
+    own = settings or AccountSettings()
+    general = own.retention_days or keep.message_days
+    return Kept(
+        messages=general,
+        inbound=own.retention.inbound or general,
+        texts=min(own.retention.texts or keep.text_days, general),
+        history=min(own.retention.history or general, general),
+        own=own.retention_days is not None,
+        own_inbound=own.retention_days is not None or own.retention.inbound is not None,
+    )
 
 
 def register(rt: Runtime, house: Pipeline) -> None:
@@ -60,26 +93,30 @@ async def forget(house: Pipeline) -> Forgotten:
     """Delete what the installation and its accounts no longer keep, then the texts. Raises Unavailable."""
     done = Forgotten()
     now, keep = house.rt.clock.now(), house.rt.settings.retention
-    own = {
-        account.id: account.settings.retention_days
-        for account in house.accounts.accounts.values()
-        if account.settings.retention_days is not None
-    }
-    longest = max([keep.message_days, *own.values()])
+    of = {account.id: kept(keep, account.settings) for account in house.accounts.accounts.values()}
+    others = kept(keep, None)
+    longest = max([keep.message_days, *(one.messages for one in of.values())])
     await _drop_months(house, partitions.boundary(house.rt.store, ids.at(now - longest * _DAY_MS)), done)
 
-    def before(account_id: int) -> int:
-        """An account's own days are kept to the day; else a month may stay until all of it is old."""
-        days = own.get(account_id)
-        if days is not None:
-            return ids.at(now - days * _DAY_MS)
-        return partitions.boundary(house.rt.store, ids.at(now - keep.message_days * _DAY_MS))
+    def before(days: int, exact: bool = True) -> int:
+        number = ids.at(now - days * _DAY_MS)
+        return number if exact else partitions.boundary(house.rt.store, number)
 
-    await _delete(house, before, done)
-    await _delete_inbound(house, before, done)
-    await _blank(house, ids.at(now - keep.text_days * _DAY_MS), done)
+    async for account_id in _accounts(house, store.NEXT_ACCOUNT):
+        one = of.get(account_id, others)
+        await _delete(house, account_id, before(one.messages, one.own), done)
+        if one.history < one.messages:
+            await _delete_history(house, account_id, before(one.history), done)
+        await _blank(house, account_id, _MESSAGES, before(one.texts), done)
+    async for account_id in _accounts(house, store.NEXT_INBOUND_ACCOUNT):
+        one = of.get(account_id, others)
+        await _delete_inbound(house, account_id, before(one.inbound, one.own_inbound), done)
+        await _blank(house, account_id, _INBOUND, before(one.texts), done)
+    await _blank_late(house, done)
     if done != Forgotten():
-        house.rt.log.info("forgotten", months=done.months, messages=done.messages, texts=done.texts)
+        house.rt.log.info(
+            "forgotten", months=done.months, messages=done.messages, texts=done.texts, histories=done.histories
+        )
     return done
 
 
@@ -114,6 +151,7 @@ async def _drop_months(house: Pipeline, before: int, done: Forgotten) -> None:
         span = {"since": month.start, "until": month.end}
         if month.end > before or await house.rt.store.read(store.WAITING_IN(span)):
             continue
+        await _keep_links_of(house, month)
         for slice_of in (store.SLICE_OF_TAGS, store.SLICE_OF_PARTS):
             await _slice_by_slice(house, slice_of, **span)
         if await _drop(house, month):
@@ -151,46 +189,108 @@ def _forgotten(house: Pipeline, charged: Iterable[Sequence[Any]]) -> list[Op]:
 # -- slices ---------------------------------------------------------------------------------------------------------
 
 
-async def _delete(house: Pipeline, before: Callable[[int], int], done: Forgotten) -> None:
-    async for account_id in _accounts(house, store.NEXT_ACCOUNT):
-        span = {"account_id": account_id, "before": before(account_id)}
-        async for rows in _slices(house, store.OLD_OF, span, 0):
-            keys = [(row[0],) for row in rows]
-            charged = [(account_id, price, upstream) for _, price, upstream in rows]
-            await _unit(
-                house,
-                store.DELETE_TAGS(keys),
-                store.DELETE_PARTS(keys),
-                store.DELETE_HISTORY(keys),
-                store.DELETE_MESSAGES(keys),
-                *_forgotten(house, charged),
-            )
-            done.messages += len(keys)
+async def _delete(house: Pipeline, account_id: int, before: int, done: Forgotten) -> None:
+    async for rows in _slices(house, store.OLD_OF, {"account_id": account_id, "before": before}, 0):
+        keys = [(row[0],) for row in rows]
+        charged = [(account_id, price, upstream) for _, price, upstream in rows]
+        await _unit(
+            house,
+            store.DELETE_TAGS(keys),
+            store.DELETE_PARTS(keys),
+            store.DELETE_HISTORY(keys),
+            store.DELETE_MESSAGES(keys),
+            *_forgotten(house, charged),
+            *await _links_of(house, [row[0] for row in rows]),
+        )
+        done.messages += len(keys)
 
 
-async def _delete_inbound(house: Pipeline, before: Callable[[int], int], done: Forgotten) -> None:
-    async for account_id in _accounts(house, store.NEXT_INBOUND_ACCOUNT):
-        span = {"account_id": account_id, "before": before(account_id)}
-        async for rows in _slices(house, store.OLD_INBOUND_OF, span, 0):
-            keys = [(row[0],) for row in rows]
-            await _unit(house, store.DELETE_HISTORY(keys), store.DELETE_INBOUND(keys))
-            done.messages += len(keys)
+async def _delete_history(house: Pipeline, account_id: int, before: int, done: Forgotten) -> None:
+    """The steps of messages that stay. Those of a message that still waits go together with it."""
+    async for rows, mark in _marked(house, account_id, _HISTORY, before):
+        keys = [(number,) for number, waits in rows if not waits]
+        await _unit(house, store.DELETE_HISTORY(keys), mark)
+        done.histories += len(keys)
 
 
-async def _blank(house: Pipeline, before: int, done: Forgotten) -> None:
-    """Take the texts out of old messages and of the frames that carried them; how far we are is kept in the store."""
-    for find, blank in ((store.OLD, store.BLANK_MESSAGES), (store.OLD_INBOUND, store.BLANK_INBOUND)):
-        marked = await house.rt.store.read(store.MARKS({"name": blank.name}))
-        async for rows in _slices(house, find, {"before": before}, marked[0][0] if marked else 0):
-            keys = [(number,) for number, waits in rows if not waits]
-            late = [(number,) for number, waits in rows if waits]
-            mark = store.MARK({"name": blank.name, "upto": rows[-1][0]})
-            await _unit(house, blank(keys), store.BLANK_FRAMES(keys), store.LATE(late), mark)
-            done.texts += len(keys)
+async def _delete_inbound(house: Pipeline, account_id: int, before: int, done: Forgotten) -> None:
+    async for rows in _slices(house, store.OLD_INBOUND_OF, {"account_id": account_id, "before": before}, 0):
+        keys = [(row[0],) for row in rows]
+        await _unit(house, store.DELETE_HISTORY(keys), store.DELETE_INBOUND(keys))
+        done.messages += len(keys)
+
+
+async def _blank(house: Pipeline, account_id: int, what: _Marked, before: int, done: Forgotten) -> None:
+    """Take the texts out of old messages and of the frames that carried them."""
+    assert what.blank is not None
+    async for rows, mark in _marked(house, account_id, what, before):
+        keys = [(number,) for number, waits in rows if not waits]
+        late = [(number,) for number, waits in rows if waits]
+        await _unit(house, what.blank(keys), store.BLANK_FRAMES(keys), store.LATE(late), mark)
+        done.texts += len(keys)
+
+
+async def _blank_late(house: Pipeline, done: Forgotten) -> None:
     while rows := await house.rt.store.scan(store.LATE_DONE({"limit": SLICE})):
         keys = [tuple(row) for row in rows]
         await _unit(house, store.BLANK_MESSAGES(keys), store.BLANK_FRAMES(keys), store.NO_LONGER_LATE(keys))
         done.texts += len(keys)
+
+
+@dataclass(slots=True, frozen=True)
+class _Marked:
+    """What is gone over once, and how far we are is kept in the store, by account."""
+
+    name: str
+    find: Statement
+    blank: Statement | None = None
+
+
+_MESSAGES = _Marked("texts", retention_store.OLD_OF, store.BLANK_MESSAGES)
+_INBOUND = _Marked("inbound texts", retention_store.OLD_INBOUND_OF, store.BLANK_INBOUND)
+_HISTORY = _Marked("history", retention_store.OLD_OF)
+
+
+async def _marked(house: Pipeline, account_id: int, what: _Marked, before: int) -> AsyncIterator[tuple[list[Any], Op]]:
+    """Slices of an account behind its mark, each with the op that moves the mark."""
+    name = f"{what.name} {account_id}"
+    marked = await house.rt.store.read(store.MARKS({"name": name}))
+    if not marked and what.blank is not None:  # as it was kept before accounts had marks of their own
+        marked = await house.rt.store.read(store.MARKS({"name": what.blank.name}))
+    span = {"account_id": account_id, "before": before}
+    async for rows in _slices(house, what.find, span, marked[0][0] if marked else 0):
+        yield rows, store.MARK({"name": name, "upto": rows[-1][0]})
+
+
+# -- links ----------------------------------------------------------------------------------------------------------
+
+
+async def _links_of(house: Pipeline, numbers: list[int]) -> list[Op]:
+    """An opt-out link works longer than some accounts keep their messages."""
+    since = _linked_since(house, numbers[-1])
+    if since is None:
+        return []
+    rows = await house.rt.store.scan(retention_store.LINKED({"ids": numbers, "since": since}))
+    return consent.keep_links(house.rt, [tuple(row) for row in rows])
+
+
+async def _keep_links_of(house: Pipeline, month: partitions.Month) -> None:
+    since, after = _linked_since(house, month.end), month.start - 1
+    if since is None:
+        return
+    span = {"until": month.end, "since": since, "limit": SLICE}
+    while rows := await house.rt.store.scan(retention_store.LINKED_IN({**span, "after": after})):
+        if ops := consent.keep_links(house.rt, [tuple(row) for row in rows]):
+            await _unit(house, *ops)
+        after = rows[-1][0]
+
+
+def _linked_since(house: Pipeline, newest: int) -> int | None:
+    """When a message must have been sent for its link to work still; None if none of those up to `newest` can have
+    been, however long they were scheduled."""
+    since = house.rt.clock.now() - LINK_DAYS * _DAY_MS
+    latest = ids.millis(newest) + house.rt.settings.limits.schedule_days * _DAY_MS
+    return since if latest > since else None
 
 
 async def _accounts(house: Pipeline, next_account: Statement) -> AsyncIterator[int]:

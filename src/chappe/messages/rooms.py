@@ -23,6 +23,11 @@ async def open_rooms(rt: Runtime) -> None:
     rt.at_close((await quality.start(rt, tracked=lambda connector_id: _tracked(rt, connector_id))).close)
     reports.start(rt, lambda account_id: billing.book(rt).low_balance(account_id))
     closing.register(rt, registered_names(rt))
+    consent.seal_regularly(rt)
+    gone = rt.settings.consent
+    consent.start_suppressions(
+        rt, consent.Gone(gone.disconnected_after, gone.disconnected_within_days, gone.disconnected_days)
+    )
     _wire(rt)
 
 
@@ -38,8 +43,10 @@ def _wire(rt: Runtime) -> None:
     gate = throttles.gate(rt)
     gate.kind_limits = lambda sender, account_id: _pace(rt, sender, account_id)
     gate.spend_caps = lambda account_id, country: _caps(rt, account_id, country)
+    gate.account_limits = lambda account_id: _warm_up(rt, account_id)
     accounts.snapshot(rt, senders.ROOM).on_change(lambda _: gate.forget())
     accounts.snapshot(rt, billing.ROOM).on_change(lambda _: gate.forget())
+    accounts.snapshot(rt, fraud.ROOM).on_change(lambda _: gate.forget())
 
 
 def _pace(rt: Runtime, sender: str, account_id: int) -> list[throttles.Limit]:
@@ -69,3 +76,10 @@ def _shared(book: senders.Book, sender: senders.Sender, key: str) -> int:
 def _caps(rt: Runtime, account_id: int, country: str) -> list[throttles.Limit]:
     caps = billing.book(rt).caps(account_id)
     return [throttles.Limit(cap.country or "*", cap.per_day, "day") for cap in caps if cap.country in ("", country)]
+
+
+def _warm_up(rt: Runtime, account_id: int) -> list[throttles.Limit]:
+    """What a new account may send in a day."""
+    account = accounts.directory(rt).account(account_id)
+    limit = None if account is None else fraud.warm_up_limit(rt, account_id, account.created_at, rt.clock.now())
+    return [] if limit is None else [throttles.Limit(limit[0], limit[1], "day")]

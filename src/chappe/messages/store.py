@@ -436,6 +436,13 @@ MOVE = update_many(
     f"t.state = {Queued.WAITING:d}",
 )
 
+LAST_SENT = sql(
+    """select account_id, max(id) from messages
+    where account_id in each(:accounts, bigint) and recipient = :person and id > :after and sender in each(:names, text)
+    group by account_id order by 2 desc limit 1""",
+    name="last sent from there",
+)
+
 # -- inbound -------------------------------------------------------------------------------------------------------
 ADD_INBOUND = insert_many(inbound)
 ADD_INBOUND_PARTS = insert_many(inbound_parts, ignore=True)
@@ -482,11 +489,6 @@ CHARGED_IN = sql(  # what the messages of a month came to, before it goes
 OLD_INBOUND_OF = sql(
     "select id from inbound where account_id = :account_id and id > :after and id < :before order by id limit :limit"
 )
-OLD = sql(
-    "select id, (select 1 from queue q where q.message_id = m.id) from messages m "
-    "where id > :after and id < :before order by id limit :limit"
-)
-OLD_INBOUND = sql("select id, null from inbound where id > :after and id < :before order by id limit :limit")
 WAITING_IN = sql("select 1 from queue where message_id >= :since and message_id < :until limit 1")
 DELETE_MESSAGES = delete_many(messages, ("id",))
 DELETE_HISTORY = delete_many(history, ("message_id",))
