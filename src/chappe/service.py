@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import IO
 
-from chappe import api, smsc, webhooks
+from chappe import api, pages, privacy, smsc, webhooks
 from chappe.channels import open_link
 from chappe.messages import Pipeline, open_rooms, retention
 from chappe.runtime import Runtime, open_runtime
@@ -54,6 +54,7 @@ class Service:
         rt.jobs.every("partitions", _DAY_S, _make_partitions)
         hooks = await webhooks.start(rt)
         api.start(rt)
+        pages.start(rt)
         pipeline = Pipeline(
             rt,
             lambda connector, sink, slots: open_link(connector, sink, rt.clock, slots, log=rt.log),
@@ -61,6 +62,7 @@ class Service:
             dispatch="dispatch" in roles,
         )
         retention.register(rt, pipeline)
+        await privacy.start(rt, pipeline)
         door = smsc.Smsc(rt, pipeline)
         if "jobs" in roles:
             await rt.events.start(rt)
@@ -79,7 +81,8 @@ class Service:
             self._ending.push_async_callback(door.stop)
             self.smpp_port = ports.plain
             checks["smpp"] = lambda: None if self.smpp_port else "the SMPP server is not up"
-        app = api.create_app(rt, pipeline, hooks, checks=checks, probes_only="api" not in roles)
+        opened = pages.handlers(rt, pipeline) if "api" in roles else ()
+        app = api.create_app(rt, pipeline, hooks, checks=checks, handlers=opened, probes_only="api" not in roles)
         server = await api.serve(app, settings.http)
         self._ending.push_async_callback(server.stop)
         self.http_port = server.port

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chappe import accounts, api, connectors, routing, senders, webhooks
+from chappe import accounts, api, connectors, privacy, routing, senders, webhooks
 from chappe.accounts import ACCOUNT_SCOPES
 from chappe.channels import Connector, Inbound, Link, LinkStatus, Outcome, Outgoing, Receipt, Sink
 from chappe.messages import Pipeline, open_rooms
@@ -147,6 +147,7 @@ class World:
         self.webhooks = await webhooks.start(rt)
         api.start(rt)
         self.pipeline = Pipeline(rt, self._open_link, alone=True)
+        await privacy.start(rt, self.pipeline)
         await self._configure()
         await rt.events.start(rt)
         await rt.jobs.start(rt)

@@ -115,6 +115,7 @@ async def furnish(world: World, who: str) -> dict[str, str]:
             await asyncio.sleep(0.02)
     made["whd"], made["evt"] = log[0]["id"], log[0]["event_id"]
     assert account_id
+    made |= await furnish_people(world, who)
     invoice = await (await Books(world, who).open()).invoice()
     credit = {"invoice_id": invoice["id"], "reason": "A gift"}
     credited = await operator.post("/v1/credit_notes", credit)
@@ -129,6 +130,35 @@ async def furnish(world: World, who: str) -> dict[str, str]:
     assert written.status == 201, written.body
     made["tpl"] = written.json["id"]
     return made
+
+
+async def furnish_people(world: World, who: str) -> dict[str, str]:
+    """What an account has of persons: a consent, an opt-out, an erasure; a text under review, a reply of its own."""
+    client = world.client(who)
+    agreed = {"to": "+31612345678", "wording": "Offers of Acme by SMS", "source": "form"}
+    consents = await client.post("/v1/consents", {"consents": [agreed]})
+    assert consents.status < 300, consents.body
+    refused = await client.post("/v1/opt_outs", {"opt_outs": [{"to": "+31612345679"}]})
+    assert refused.status < 300, refused.body
+    erased = await client.post("/v1/people/erase", {"person": "+31612345677", "reason": "asked"})
+    assert erased.status < 300, erased.body
+    reply = await client.post("/v1/opt_out_replies", {"kind": "name", "text": "Acme shoes"})
+    assert reply.status == 201, reply.body
+    strict = await client.patch("/v1/content/policy", {"actions": {"link_unlisted": "review"}})
+    assert strict.status == 200, strict.body
+    sent = await client.post("/v1/messages", {"to": "+33612345678", "text": "New shoes: https://shop.example.net/a"})
+    assert sent.status == 202, sent.body
+    [held] = (await client.get("/v1/content/held?state=open")).json["data"]
+    listed = await client.post("/v1/suppression_lists", {"name": "old"})
+    assert listed.status == 201, listed.body
+    return {
+        "sul": listed.json["id"],
+        "cns": consents.json["data"][0]["id"],
+        "opt": refused.json["data"][0]["id"],
+        "ers": erased.json["id"],
+        "rpl": reply.json["id"],
+        "crv": held["id"],
+    }
 
 
 async def eventually_finished(client: Client, job: str) -> None:

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from chappe import accounts
 from chappe.api.alarms import Watchman, age, alarms
 from chappe.api.facts import Facts, Sparing
 from chappe.clock import FakeClock
@@ -51,7 +52,10 @@ async def kinds(rt: Runtime, **limits: int) -> dict[str, str]:
 
 async def test_lanes_rates_connectors_and_the_store_are_told(both: World) -> None:
     both.links["main"].silent = True
-    for body in ({"purpose": "otp"}, {"purpose": "otp"}, {"purpose": "marketing"}, {"send_at": LATER}):
+    settings = accounts.AccountSettings(consent="elsewhere", wording="off")
+    await accounts.update_account(both.rt, "test", both.account_ids["acme"], settings=settings)
+    offer = {"purpose": "marketing", "to": "+31612345678"}  # where no hours are asked for
+    for body in ({"purpose": "otp"}, {"purpose": "otp"}, offer, {"send_at": LATER}):
         taken = await both.acme.post("/v1/messages", {"to": "+33612345678", "text": "x"} | body)
         assert taken.status == 202, taken.body
     reply = await both.operator.get("/v1/overview")

@@ -38,7 +38,7 @@ async def test_a_message_is_taken_and_can_be_followed_to_the_phone(both: World) 
 
     await eventually(delivered)
     shown = (await both.acme.get(f"/v1/messages/{sent['id']}")).json
-    same = sent.keys() - {"status", "sent_at", "final_at", "changes", "forced_ucs2", "dry_run"}
+    same = sent.keys() - {"status", "sent_at", "final_at", "changes", "forced_ucs2", "dry_run", "held_by"}
     assert {name: shown[name] for name in same} == {name: sent[name] for name in same}
     told_all = (await both.acme.get(f"/v1/messages/{sent['id']}/explain")).json
     assert [step["kind"] for step in told_all["history"]] == ["accepted", "answered", "receipt"]
@@ -85,6 +85,19 @@ BAD = [
     ({"purpose": "spam"}, 422, "invalid_value", "purpose"),
     ({"priority": 9}, 422, "invalid_value", "priority"),
     ({"txet": "x"}, 422, "unknown_field", "txet"),
+    ({"time_zone": "Europe/Lyons"}, 422, "time_zone_unknown", "time_zone"),
+    ({"time_zone": "../../etc/passwd"}, 422, "time_zone_unknown", "time_zone"),
+    ({"time_zone": "Europe"}, 422, "time_zone_unknown", "time_zone"),
+    ({"quiet_hours": "ignore"}, 422, "invalid_value", "quiet_hours"),
+    ({"template": {"name": "none"}}, 422, "text_ambiguous", "template"),
+    ({"text": None, "data": "AAEC", "template": {"name": "none"}}, 422, "text_ambiguous", "template"),
+    ({"text": None, "udh": "050003010101", "template": {"name": "none"}}, 422, "data_invalid", "udh"),
+    ({"text": None, "template": {}}, 422, "missing_field", "template.id"),
+    ({"text": None, "template": {"id": "tpl_x", "name": "none"}}, 422, "missing_field", "template.id"),
+    ({"text": None, "template": {"id": "tpl_x"}}, 422, "template_unknown", "template.id"),
+    ({"text": None, "template": {"name": "none"}}, 422, "template_unknown", "template.name"),
+    ({"text": None, "template": {"name": "none", "vars": {}}}, 422, "unknown_field", "template.vars"),
+    ({"text": None, "template": {"name": "x", "variables": {"a": [1]}}}, 422, "invalid_type", "template.variables.*"),
 ]
 
 
@@ -242,6 +255,131 @@ async def test_a_batch_that_is_wrong_as_a_whole_is_refused(world: World, subtest
             reply = await world.acme.post("/v1/messages/batch", body)
             assert (reply.status, reply.code) == (status, code)
     assert await stored(world) == 0
+
+
+# -- by template ---------------------------------------------------------------------------------------------------
+
+TEMPLATE: dict[str, Any] = {
+    "name": "order-shipped",
+    "bodies": {"default": "{{ name }}, {{ order }} left.", "fr": "{{ name }}, {{ order }} est parti."},
+    "variables": {"name": {"example": "Ada", "max_length": 20}, "order": {"type": "code", "example": "A-1"}},
+    "purpose": "service",
+    "registrations": {"IN": {"template_id": "1107160000000012345", "entity_id": "1101234567890123456"}},
+}
+
+
+async def approved(world: World, who: str = "acme", **change: Any) -> str:
+    """The id of an approved template."""
+    made = (await world.client(who).post("/v1/templates", TEMPLATE | change)).json["id"]
+    await world.client(who).post(f"/v1/templates/{made}/submit")
+    assert (await world.operator.post(f"/v1/template_reviews/{made}/approve")).status == 200
+    return str(made)
+
+
+async def test_a_template_is_sent_in_the_language_asked_for_and_history_says_which(both: World) -> None:
+    world = both
+    made = await approved(world)
+    use = {"id": made, "locale": "fr-CA", "variables": {"name": "Zoe", "order": "B-2"}}
+    reply = await world.acme.post("/v1/messages", {"to": GOOD["to"], "template": use})
+    assert reply.status == 202, reply.body
+    assert (reply.json["text"], reply.json["purpose"]) == ("Zoe, B-2 est parti.", "service")
+    told = (await world.acme.get(f"/v1/messages/{reply.json['id']}/explain")).json
+    assert told["history"][0]["data"]["template"] == "order-shipped@1/fr"
+    named = {"name": "order-shipped", "variables": {"name": "Zoe", "order": "B-2"}}
+    plain = await world.acme.post("/v1/messages", {"to": GOOD["to"], "template": named, "purpose": "marketing"})
+    assert (plain.code, plain.param) == ("invalid_value", "purpose")
+    lacking = await world.acme.post("/v1/messages", {"to": GOOD["to"], "template": {"id": made}})
+    assert (lacking.status, lacking.code, lacking.param) == (
+        422,
+        "template_variable_missing",
+        "template.variables.name",
+    )
+    stranger = await world.client("rival").post("/v1/messages", {"to": GOOD["to"], "template": use})
+    assert (stranger.code, stranger.param) == ("template_unknown", "template.id")
+    assert await stored(world) == 1
+    await world.acme.post(f"/v1/templates/{made}/retire")
+    retired = await world.acme.post("/v1/messages", {"to": GOOD["to"], "template": use})
+    assert (retired.status, retired.code) == (403, "template_not_approved")
+
+
+async def test_india_gets_the_ids_of_the_registration_and_the_caller_s_own_come_first(world: World) -> None:
+    made = await approved(world)
+    use = {"id": made, "variables": {"name": "Asha", "order": "B-2"}}
+    body = {"to": "+919876543210", "from": "33644600001", "template": use}
+    first = await world.acme.post("/v1/messages", body)
+    assert first.status == 202, first.body
+    own = [{"tag": "0x1401", "hex": "3939"}]
+    reply = await world.acme.post("/v1/messages", body | {"tlvs": own})
+    assert reply.json["options"]["tlvs"] == [
+        {"tag": "0x1401", "hex": "3939"},
+        {"tag": "0x1400", "hex": b"1101234567890123456".hex()},
+    ]
+    await eventually(lambda: len(world.links["main"].taken) == 2)
+    assert world.links["main"].taken[0].tlvs == ((0x1400, b"1101234567890123456"), (0x1401, b"1107160000000012345"))
+    smart = await world.acme.post("/v1/messages", body | {"smart_encoding": True})
+    assert (smart.code, smart.param) == ("invalid_value", "smart_encoding"), "the register compares letters"
+    bare = await approved(world, name="bare", registrations={})
+    refused = await world.acme.post("/v1/messages", body | {"template": use | {"id": bare}})
+    assert (refused.status, refused.code, refused.param) == (403, "template_not_registered", "template")
+
+
+async def test_one_template_goes_to_many_with_values_of_their_own(both: World) -> None:
+    await approved(both)
+    body = {
+        "template": {"name": "order-shipped", "variables": {"order": "A-0"}},
+        "to": [
+            {"to": "+33612345601", "variables": {"name": "Ann"}, "correlation_id": "c-1"},
+            {"to": "+33612345602", "variables": {"name": "Bob", "order": "B-2"}, "locale": "fr"},
+            "+33612345603",
+            {"to": "12", "variables": {"name": "Eve"}},
+        ],
+    }
+    told = (await both.acme.post("/v1/messages/batch", body)).json
+    assert (told["accepted"], told["refused"]) == (2, 2), told
+    assert [(one.get("error") or {}).get("param") for one in told["data"]] == [
+        None,
+        None,
+        "template.variables.name",
+        "to",
+    ]
+    shown = [(await both.acme.get(f"/v1/messages/{one['id']}")).json for one in told["data"][:2]]
+    assert [(one["text"], one["correlation_id"]) for one in shown] == [
+        ("Ann, A-0 left.", "c-1"),
+        ("Bob, B-2 est parti.", None),
+    ]
+
+
+async def test_values_without_a_template_are_refused(world: World) -> None:
+    told = await world.acme.post(
+        "/v1/messages/batch", {"text": "x", "to": [{"to": GOOD["to"], "variables": {"name": "Ann"}}]}
+    )
+    assert (told.code, told.param) == ("missing_field", "messages[0].template")
+    plain = await world.acme.post("/v1/messages/batch", {"text": "x", "to": [{"to": GOOD["to"]}]})
+    assert plain.json["accepted"] == 1
+    wrong = await world.acme.post("/v1/messages/batch", {"text": "x", "to": [{"to": GOOD["to"], "name": "Ann"}]})
+    assert (wrong.status, wrong.code, wrong.param) == (422, "unknown_field", "to[0].name")
+
+
+async def test_marketing_says_how_to_stop(world: World) -> None:
+    settings = accounts.AccountSettings(consent="elsewhere")
+    await accounts.update_account(world.rt, "test", world.account_ids["acme"], settings=settings)
+    body = {**GOOD, "text": "Soldes -30%", "purpose": "marketing"}
+    refused = await world.acme.post("/v1/messages", body)
+    assert (refused.status, refused.code, refused.param) == (403, "wording_missing", "text")
+    assert "STOP to 36111" in refused.json["error"]["message"]
+    made = await approved(world, bodies={"default": "{{ name }}{{ order }}: -30%"}, purpose="marketing")
+    use = {"id": made, "variables": {"name": "Zoe", "order": "1"}}
+    assert (await world.acme.post("/v1/messages", {"to": GOOD["to"], "template": use})).code == "wording_missing"
+    assert (await world.acme.post("/v1/messages", body | {"text": "Soldes -30% STOP au 36111"})).status == 202
+    assert (await world.acme.post("/v1/messages", body | {"purpose": "service"})).status == 202
+    assert await stored(world) == 2
+
+
+async def test_where_a_recipient_lives_is_kept_with_the_message(world: World) -> None:
+    reply = await world.acme.post("/v1/messages", {**GOOD, "time_zone": "Indian/Reunion", "quiet_hours": "refuse"})
+    assert reply.status == 202, reply.body
+    assert reply.json["options"] == {"time_zone": "Indian/Reunion"}
+    assert (await world.acme.get(f"/v1/messages/{reply.json['id']}")).json["options"] == reply.json["options"]
 
 
 # -- again ---------------------------------------------------------------------------------------------------------

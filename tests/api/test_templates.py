@@ -74,7 +74,7 @@ async def test_a_template_belongs_to_its_account(world: World) -> None:
         ("GET", f"{path}/versions", None),
         ("POST", f"{path}/preview", {}),
         ("POST", f"{path}/submit", None),
-        ("POST", "/v1/templates/lint", {"id": made["id"]}),
+        ("POST", "/v1/lint", {"id": made["id"]}),
     ):
         assert (await world.client("rival").call(method, where, body)).code == "not_found", where
     assert (await world.client("rival").get("/v1/templates")).json["data"] == []
@@ -131,21 +131,3 @@ async def test_a_preview_says_text_encoding_and_the_most_segments(world: World) 
     ):
         reply = await world.acme.post(path, {"variables": variables})
         assert (reply.status, reply.code, reply.param) == (422, "template_value", param)
-
-
-async def test_a_template_is_checked_before_it_is_written(world: World) -> None:
-    body = {name: value for name, value in NEW.items() if name != "name"}
-    clean = (await world.acme.post("/v1/templates/lint", body)).json
-    assert (clean["errors"], clean["warnings"]) == (0, 0), clean
-    wrong = body | {"bodies": {"default": "It’s {{ name }"}, "sender": "Stranger", "locales": ["de"]}
-    told = (await world.acme.post("/v1/templates/lint", wrong)).json
-    assert [(one["code"], one["line"], one["column"]) for one in told["findings"]] == [
-        ("sender_not_allowed", None, None),
-        ("locale_missing", None, None),
-        ("template_invalid", 1, 6),
-    ]
-    assert told["errors"] == 2
-    assert (await world.acme.post("/v1/templates/lint", {})).param == "bodies"
-    made = (await world.acme.post("/v1/templates", NEW)).json
-    again = (await world.acme.post("/v1/templates/lint", {"id": made["id"]})).json
-    assert again == clean

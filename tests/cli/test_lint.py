@@ -32,7 +32,7 @@ alphabet = "gsm7"
 def test_the_sample_folder_is_checked(command: Command) -> None:
     told = command("lint", str(SAMPLES))
     assert told.code == 1, told.stderr
-    assert "3 templates: 2 errors, 5 warnings" in told.stdout
+    assert "4 templates: 5 errors, 10 warnings" in told.stdout
     sale = SAMPLES / "summer-sale.toml"
     body = sale.read_text("utf-8").splitlines()
     place = re.search(r"summer-sale\.toml:(\d+):(\d+): warning: '’'", told.stdout)
@@ -40,6 +40,7 @@ def test_the_sample_folder_is_checked(command: Command) -> None:
     assert body[int(place[1]) - 1][int(place[2]) - 1] == "’"  # the place is that of the file
     codes = set(re.findall(r"\((\w+)\)$", told.stdout, re.MULTILINE))
     assert codes >= {"locale_missing", "variable_unused", "segments_overflow", "opt_out_missing", "ucs2_forced"}
+    assert codes >= {"link_shortener", "text_mixed_scripts", "template_not_registered", "variable_too_long"}
 
 
 def test_exit_codes_tell_clean_errors_and_warnings(command: Command, tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_file_that_is_none_is_told_at_its_line(command: Command, tmp_path: Pat
 
 def test_machines_read_json_sarif_and_annotations(command: Command) -> None:
     plain = json.loads(command("lint", str(SAMPLES), "--format", "json").stdout)
-    assert (plain["templates"], plain["errors"], plain["warnings"]) == (3, 2, 5)
+    assert (plain["templates"], plain["errors"], plain["warnings"]) == (4, 5, 10)
     forced = next(one for one in plain["findings"] if one["code"] == "ucs2_forced")
     assert forced["file"].endswith("summer-sale.toml") and (forced["line"], forced["locale"]) == (11, "fr")
 
@@ -95,9 +96,10 @@ def test_machines_read_json_sarif_and_annotations(command: Command) -> None:
     assert all(one["locations"][0]["physicalLocation"]["region"]["startLine"] >= 1 for one in run["results"])
 
     lines = command("lint", str(SAMPLES), "--format", "github", "-q").stdout.splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 15
     assert all(
-        re.match(r"::(error|warning) file=\S+summer-sale\.toml,line=\d+(,col=\d+)?,title=\w+::\S", one) for one in lines
+        re.match(r"::(error|warning) file=\S+(summer-sale|parcel)\.toml,line=\d+(,col=\d+)?,title=\w+::\S", one)
+        for one in lines
     )
 
 
@@ -109,6 +111,20 @@ def test_the_pre_commit_hook_runs_this_command() -> None:
     assert told.exit_code == 0, told.output
 
 
+async def test_a_server_knows_the_words_that_the_account_forbids(world: World, tmp_path: Path) -> None:
+    rule = {"kind": "word", "value": "casino", "country": "FR"}
+    assert (await world.acme.post("/v1/rule_adjustments", rule)).status == 201
+    (tmp_path / "hello.toml").write_text(SOUND.replace("Hi {{ name }}", "Hi {{ name }}, see our casino"))
+    for account, code in (("acme", 1), ("rival", 0)):
+        arguments = ["lint", str(tmp_path), "--server", world.base, "--key", world.keys[account], "--format", "json"]
+        text = (tmp_path / "hello.toml").read_text()
+        (tmp_path / "hello.toml").write_text(text.replace("Acme", account.title()))
+        told = await asyncio.to_thread(CliRunner().invoke, build(arguments), arguments)
+        assert told.exit_code == code, told.output
+        errors = [one["code"] for one in json.loads(told.stdout)["findings"] if one["severity"] == "error"]
+        assert errors == ["word_forbidden"] * code
+
+
 async def test_a_server_adds_prices_and_senders(world: World, tmp_path: Path) -> None:
     (tmp_path / "good.toml").write_text(SOUND)
     (tmp_path / "bad.toml").write_text(SOUND.replace("Acme", "Stranger"))
@@ -117,6 +133,8 @@ async def test_a_server_adds_prices_and_senders(world: World, tmp_path: Path) ->
     assert told.exit_code == 1, told.output
     assert "bad.toml:1: error: FR: Stranger is not a sender of this account." in told.output
     assert "To FR: no price is known." in told.output
+    offline = await asyncio.to_thread(CliRunner().invoke, build(arguments), [*arguments, "--offline"])
+    assert offline.exit_code == 0, "a sender that nobody knows is no matter"
     arguments[-1] = "ck_live_wrong"
     refused = await asyncio.to_thread(CliRunner().invoke, build(arguments), arguments)
     assert refused.exit_code == 1

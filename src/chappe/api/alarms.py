@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from chappe.api.facts import Facts, LaneCount
+from chappe import fraud, ids
+from chappe.api.facts import Facts, LaneCount, OpenReviews
 from chappe.events.outbox import Lag
 from chappe.nodes import NodeInfo
 from chappe.settings import Alarms
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from chappe.runtime import Runtime
 
 EVERY_S: Final = 10.0
-Kind = Literal["snapshot", "waiting", "lag", "role", "wal", "disk", "clock", "usage", "route"]
+Kind = Literal[
+    "snapshot", "waiting", "lag", "role", "wal", "disk", "clock", "usage", "consent", "review", "growth", "route"
+]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _NEEDED: Final = ("dispatch", "jobs")
 _MB: Final = 1_000_000
@@ -38,7 +41,10 @@ async def alarms(facts: Facts, limits: Alarms) -> list[Alarm]:
         *_roles(await facts.nodes()),
         *_waiting(await facts.lanes(), limits),
         *_lags(await facts.lags(), limits),
-        *_usage(await facts.usage_late()),
+        *_late("usage", "billing", await facts.usage_late()),
+        *_late("consent", "ledger", await facts.consents_late()),
+        *_reviews(await facts.reviews()),
+        *_growths(await facts.growths()),
         *_store(await facts.health(), limits),
         *(Alarm("route", one.about, one.words, one.action) for one in facts.demoted()),
     ]
@@ -67,9 +73,24 @@ def _lags(lags: Mapping[str, Lag], limits: Alarms) -> Iterator[Alarm]:
             yield Alarm("lag", name, words, "Look at the log of the nodes with the role jobs.")
 
 
-def _usage(late: str | None) -> Iterator[Alarm]:
+def _reviews(found: OpenReviews) -> Iterator[Alarm]:
+    if found.oldest_s is not None:
+        words = f"{found.number:,} texts wait for a review, the oldest for {age(found.oldest_s)}"
+        yield Alarm("review", "content", words, "chappe reviews list")
+
+
+def _growths(found: Sequence[fraud.Growth]) -> Iterator[Alarm]:
+    for one in found:
+        account = ids.public("acc", one.account_id)
+        words = (
+            f"{account} sent {one.today:,} messages today, at most {one.most_before:,} on any day of the month before"
+        )
+        yield Alarm("growth", account, words, f"Look at what it sends: GET /v1/messages?account_id={account}")
+
+
+def _late(kind: Kind, about: str, late: str | None) -> Iterator[Alarm]:
     if late is not None:
-        yield Alarm("usage", "billing", late, "Look at the log of the nodes with the role jobs.")
+        yield Alarm(kind, about, late, "Look at the log of the nodes with the role jobs.")
 
 
 def _store(found: StoreHealth, limits: Alarms) -> Iterator[Alarm]:

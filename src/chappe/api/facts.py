@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from chappe import accounts, connectors, ids, nodes
+from chappe import accounts, connectors, consent, fraud, ids, nodes
 from chappe.api import store
 from chappe.billing import reports
 from chappe.events.outbox import Lag
@@ -84,6 +84,14 @@ class Held:
     in_doubt: int
 
 
+@dataclass(frozen=True, slots=True)
+class OpenReviews:
+    """Texts that wait for a reviewer for too long, and for how many seconds the oldest; None: there is none."""
+
+    number: int
+    oldest_s: float | None
+
+
 class Facts:
     """Each question raises Unavailable."""
 
@@ -97,6 +105,9 @@ class Facts:
         self.held = Sparing(rt.clock, COUNT_S, self._held)
         self.health = Sparing(rt.clock, HEALTH_S, self._health)
         self.usage_late = Sparing(rt.clock, COUNT_S, lambda: reports.late(rt))
+        self.reviews = Sparing(rt.clock, COUNT_S, self._reviews)
+        self.growths = Sparing(rt.clock, COUNT_S, self._growths)
+        self.consents_late = Sparing(rt.clock, COUNT_S, lambda: consent.late(rt))
 
     def connector_name(self, connector_id: int) -> str:
         connector = connectors.book(self._rt).get(connector_id)
@@ -133,6 +144,19 @@ class Facts:
         for connector_id, lane, number in await scan(store.SCHEDULED()):
             of(connector_id, lane).scheduled += number
         return [found[key] for key in sorted(found)]
+
+    async def _growths(self) -> Sequence[fraud.Growth]:
+        """Accounts that send far more than ever; a process that does not judge texts knows of none."""
+        try:
+            return await fraud.growths(self._rt)
+        except KeyError:
+            return ()
+
+    async def _reviews(self) -> OpenReviews:
+        now = self._rt.clock.now()
+        since = now - self._rt.settings.alarms.review_h * 3_600_000
+        number, oldest = await fraud.oldest_open(self._rt, since)
+        return OpenReviews(number, None if oldest is None else (now - oldest) / 1000)
 
     async def _lags(self) -> dict[str, Lag]:
         """By the name of the reaction."""

@@ -68,6 +68,9 @@ async def once(rt: Runtime, told: Told, work: Callable[[], Awaitable[Answer]]) -
     except BaseException:
         await rt.store.write(store.ABANDON(name))
         raise
+    if done.chunks is not None:  # a stream is not kept: who asks again gets it again
+        await rt.store.write(store.ABANDON(name))
+        return done
     sealed = rt.vault.encrypt(done.body.decode())
     await rt.store.write(store.FINISH({**name, "status": done.status, "body": sealed}))
     return done

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from chappe import billing, ids, messages, numbers
+from chappe import billing, ids, messages, numbers, privacy
 from chappe.api.house import Call, House
 from chappe.api.operations import Resource
 from chappe.api.shapes import (
@@ -122,6 +122,8 @@ async def list_(call: Call, query: MessagePage) -> Listed[MessageOut]:
         limit=query.limit + 1,
     )
     rows, cursor = paged(await messages.listed(call.rt, wanted), query, "msg", lambda message: message.id)
+    if wanted.to is not None:
+        privacy.saw(call.rt, call.account_id, call.actor, "search", wanted.to, test=call.test, count=len(rows))
     return listed((message_out(call.house, message) for message in rows), cursor)
 
 
@@ -211,7 +213,7 @@ def _said(house: House, data: Mapping[str, Any]) -> dict[str, Any]:
         said["connectors"] = [house.pipeline.connector_name(number) for number in said["connectors"]]
     if said.get("owner"):
         said["owner"] = ids.public("acc", said["owner"])
-    for name in ("due", "done_at", "throttled_until"):
+    for name in ("due", "done_at", "throttled_until", "held_until"):
         if isinstance(said.get(name), int):
             said[name] = rfc(said[name])
     return said

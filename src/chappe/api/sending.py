@@ -39,6 +39,7 @@ from chappe.api.send_shapes import (
     ItemError,
     NewBatch,
     NewMessage,
+    Recipient,
 )
 from chappe.api.shapes import (
     PLAIN_OPTIONS,
@@ -205,6 +206,8 @@ class Sending:
             try:
                 if isinstance(item, str):
                     items.append(submission(self._house, caller, request, item))
+                elif isinstance(item, Recipient):
+                    items.append(submission(self._house, caller, request, item.to, item))
                 else:
                     one: NewMessage = decode_body(_MESSAGE, bytes(item))
                     items.append(submission(self._house, caller, one, one.to))
@@ -232,6 +235,7 @@ class Sending:
             **fields,
             changes=msgspec.convert(said.get("changes", []), list[ChangeOut]),
             forced_ucs2=said.get("forced", []),
+            held_by=said.get("held", {}).get("rule"),
             dry_run=False,
         )
         return Answer(202, encode(sent), (JSON, REPLAYED))
@@ -296,6 +300,7 @@ def _sent(house: House, asked: Submission, taken: Accepted) -> SentMessage:
         test=asked.test,
         changes=[ChangeOut(c.original, c.replacement, c.count, c.kind) for c in taken.changes],
         forced_ucs2=list(taken.forced),
+        held_by=taken.held_by,
         dry_run=asked.dry_run,
     )
 
@@ -348,6 +353,16 @@ _REFUSED = (
     "number_not_mobile",
     "text_empty",
     "text_too_long",
+    "text_ambiguous",
+    "template_unknown",
+    "template_not_approved",
+    "template_locale",
+    "template_variable_missing",
+    "template_value",
+    "template_not_registered",
+    "wording_missing",
+    "word_forbidden",
+    "opt_out_link_unavailable",
     "encoding_impossible",
     "invalid_text",
     "data_invalid",
@@ -364,6 +379,11 @@ _REFUSED = (
     "send_at_past",
     "send_at_too_far",
     "validity_invalid",
+    "time_zone_unknown",
+    "opted_out",
+    "consent_missing",
+    "frequency_capped",
+    "quiet_hours",
     "connector_unknown",
     "no_route",
     "loop_detected",
@@ -383,8 +403,9 @@ OPERATIONS = (
         scope=SCOPE,
         status=202,
         summary="Send a message",
-        description="The answer means that the message is stored durably; what becomes of it is told by webhooks and "
-        "by `GET /v1/messages/{id}`. With an `Idempotency-Key` a repetition never sends twice.",
+        description="Its content is `text`, a `template` of the account, or binary `data`. The answer means that the "
+        "message is stored durably; what becomes of it is told by webhooks and by `GET /v1/messages/{id}`. With an "
+        "`Idempotency-Key` a repetition never sends twice.",
         body=NewMessage,
         query=None,
         returns=SentMessage,
@@ -400,7 +421,8 @@ OPERATIONS = (
         scope=SCOPE,
         status=202,
         summary="Send many messages",
-        description="Up to 10,000: `messages` with fields of their own, or `to` with fields that all share. Each is "
+        description="Up to 10,000: `messages` with fields of their own, or `to` with fields that all share; of a "
+        "`template`, recipients may have variables and a locale of their own: `{to, variables, locale}`. Each is "
         "accepted or refused by itself; 422 when none was accepted. A batch that broke off in the middle goes on "
         "there when it is repeated with the same `Idempotency-Key`.",
         body=BatchOfMessages | BatchOfRecipients,

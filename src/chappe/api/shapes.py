@@ -162,6 +162,7 @@ class WireOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
     tlvs: list[Tlv] = []
     connector: str | None = None
+    time_zone: str | None = None
 
 
 class PriceOut(Struct, frozen=True):
@@ -219,6 +220,7 @@ class SentMessage(MessageOut, frozen=True, kw_only=True):
 
     changes: list[ChangeOut]
     forced_ucs2: Annotated[list[str], Meta(description="The characters that GSM-7 lacks.")]
+    held_by: Annotated[str, Meta(description="The rule of law for which it waits until `send_at`.")] | None
     dry_run: bool
 
 
@@ -254,6 +256,7 @@ def wire_options(wire: Wire) -> WireOptions:
         priority=wire.priority,
         tlvs=[Tlv(f"0x{tag:04X}", value.hex()) for tag, value in wire.tlvs],
         connector=wire.connector,
+        time_zone=wire.zone,
     )
 
 

@@ -7,15 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chappe import accounts, ids, templates
+from chappe import consent, ids, templates
 from chappe import text as texts
-from chappe.accounts import Account
 from chappe.api.house import Call
 from chappe.api.operations import Resource
 from chappe.api.shapes import Listed, Page, Purpose, Time, given, page_of, rfc
 from chappe.errors import Refused
-from chappe.messages import lint as linting
-from chappe.messages.lint_checks import house_checks
 from chappe.templates import Content, Fault, Registered, Status, Template, Variable, Version
 from chappe.text import Options, TextError
 
@@ -142,43 +139,6 @@ class TemplatePreviewOut(Struct, frozen=True, kw_only=True):
     most_segments: Annotated[int, Meta(description="With values of the declared lengths it takes no more.")]
 
 
-class NewLint(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A template as it would be written, or the id of one."""
-
-    id: Annotated[str, Meta(description="Instead of everything else: the latest version of this template.")] | None = (
-        None
-    )
-    name: Name | None = None
-    bodies: Annotated[dict[str, str], Meta(max_length=60)] = {}
-    variables: Variables = {}
-    purpose: Purpose = "transactional"
-    sender: Sender | None = None
-    brand: Brand | None = None
-    countries: Countries = ()
-    registrations: Registrations = {}
-    locales: Annotated[tuple[Locale, ...], Meta(max_length=60, description="That it should have.")] = ()
-
-
-class LintFinding(Struct, frozen=True, kw_only=True):
-    """One thing to say."""
-
-    code: Annotated[str, Meta(examples=["ucs2_forced"])]
-    severity: linting.Severity
-    message: str
-    suggestion: str | None
-    locale: Annotated[str, Meta(description="null: about the whole.")] | None
-    line: Annotated[int, Meta(description="Within the body, from 1.")] | None
-    column: int | None
-
-
-class LintReport(Struct, frozen=True, kw_only=True):
-    """Everything there is to say."""
-
-    errors: int
-    warnings: int
-    findings: list[LintFinding]
-
-
 class TemplateRejection(Struct, forbid_unknown_fields=True, kw_only=True):
     """Why not."""
 
@@ -193,34 +153,6 @@ async def list_(call: Call, query: Page) -> Listed[TemplateOut]:
     """List templates."""
     mine = templates.book(call.rt).of(call.account_id)
     return page_of(mine, query, "tpl", lambda one: _shown(call, one), lambda one: one.id)
-
-
-@resource.post(
-    "/v1/templates/lint",
-    example={name: value for name, value in _EXAMPLE.items() if name != "name"} | {"locales": ["fr"]},
-)
-async def lint(call: Call, body: NewLint) -> LintReport:
-    """Check a template: segments, prices, senders, and slips of the pen.
-
-    Nothing is stored. `error` is what would be refused, `warning` what costs money or readers."""
-    if body.id is not None:
-        number = ids.parse("tpl", body.id)
-        template = templates.found_template(call.rt, call.account_id, number or 0)
-        content = templates.book(call.rt).latest(template).content
-    else:
-        if not body.bodies:
-            raise Refused("missing_field", "Give bodies, or the id of a template.", param="bodies")
-        for locale, source in body.bodies.items():
-            if not 1 <= len(source) <= 5_000:
-                raise Refused("invalid_value", "A body has 1 to 5000 characters.", param=f"bodies.{locale[:20]}")
-        content = _content(body)
-    checks = house_checks(call.house.pipeline, _account(call), content, body.locales)
-    found = linting.lint(content, checks)
-    return LintReport(
-        errors=sum(one.severity == "error" for one in found),
-        warnings=sum(one.severity == "warning" for one in found),
-        findings=[LintFinding(**msgspec.structs.asdict(one)) for one in found],
-    )
 
 
 @resource.get("/v1/templates/{id:tpl}")
@@ -304,7 +236,8 @@ async def preview(call: Call, id: int, body: NewTemplatePreview) -> TemplatePrev
     options = Options(smart=body.smart_encoding, max_parts=call.rt.settings.max_parts)
     try:
         made = templates.render(content, values, body.locale)
-        shown = texts.preview(made.text, options)
+        link = consent.opt_out_link(call.rt, 0) or templates.OPT_OUT_LINK
+        shown = texts.preview(made.text.replace(templates.OPT_OUT_LINK, link), options)
     except Fault as fault:
         raise Refused(fault.code, fault.words, param=_param(fault)) from None
     except TextError as error:
@@ -360,13 +293,7 @@ async def _step(call: Call, id: int, action: Literal["submit", "withdraw", "reti
     return _shown(call, await templates.step(call.rt, call.actor, call.account_id, id, action))
 
 
-def _account(call: Call) -> Account:
-    account = accounts.directory(call.rt).account(call.account_id)
-    assert account is not None
-    return account
-
-
-def _content(body: NewTemplate | NewLint) -> Content:
+def _content(body: NewTemplate) -> Content:
     return Content(
         bodies=body.bodies,
         variables=body.variables,

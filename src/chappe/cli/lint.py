@@ -1,7 +1,7 @@
 """`chappe lint DIR`: check a folder of templates, for people, for CI and before a commit.
 
-Without a server it checks texts, variables, links and the law of the countries they go to; with --key it also asks a
-running Chappe for prices and senders.
+Without a server it checks texts, variables, links and the law of the countries they go to; with --key it asks a
+running Chappe, which also knows the account's prices, senders, domains and rules of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import quote as quoted
 import msgspec
 import typer
 
-from chappe.cli.client import URL, Api, ApiError, KeyOption, UrlOption, talk
+from chappe.cli.client import URL, Api, ApiError, talk
 from chappe.cli.terminal import err, fail, out
 from chappe.flaws import flaw, spell
 from chappe.messages.lint import Finding, lint
@@ -73,8 +73,19 @@ def command(
         list[str] | None, typer.Option("--domain", help="A domain of your own; links to others are told. Repeatable.")
     ] = None,
     max_parts: Annotated[int, typer.Option(min=1, max=255, help="Segments that a message may have.")] = 10,
-    url: UrlOption = URL,
-    key: KeyOption = None,
+    url: Annotated[
+        str, typer.Option("--url", "--server", envvar="CHAPPE_API_URL", help="With --key: where Chappe's API is.")
+    ] = URL,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            envvar="CHAPPE_API_KEY",
+            help="An API key (ck_...): ask its account's senders, rules, domains and prices.",
+            show_default=False,
+        ),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no server, although CHAPPE_API_KEY is set.")] = False,
 ) -> None:
     """Check templates; ends with 0 when they are clean, 1 with errors, 2 with --strict and warnings."""
     files = [read(path) for path in every(paths)]
@@ -83,7 +94,7 @@ def command(
     locales = tuple(dict.fromkeys([*(locale or ()), *_common(files)]))
     now = time.time_ns() // 1_000_000
     found = list(_told(files, now, locales=locales, domains=tuple(domain or ()), max_parts=max_parts))
-    if key:
+    if key and not offline:
         found = _with_server(files, found, locales, url, key)
     if quiet:
         found = [one for one in found if one.finding.severity != "info"]
@@ -206,7 +217,7 @@ def _with_server(files: list[Read], found: list[Told], locales: tuple[str, ...],
                 continue
             body = msgspec.to_builtins(file.content) | {"locales": list(locales)}
             try:
-                answer = await api.post("/v1/templates/lint", body)
+                answer = await api.post("/v1/lint", body)
             except ApiError as error:
                 err.print(f"{file.path}: {error}", style="red", markup=False)
                 raise

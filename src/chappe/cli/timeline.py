@@ -66,6 +66,10 @@ def line_of(steps: list[Json], message: Json) -> Line:
     at, which, by = _millis(steps[-1]["at"]), _parts(steps, message), data.get("connector") or "the supplier"
     if kind == "accepted":
         return Line(at, "accepted", _accepted(data))
+    if kind == "held":
+        return Line(at, "held", _content(data["content"]) if "content" in data else _held(data), "wait")
+    if kind == "reviewed":
+        return Line(at, "reviewed", f"{data.get('review')} by {data.get('by') or 'nobody'}")
     if kind == "released":
         return Line(at, "its time", f"queued again, to go by {by}")
     if kind == "answered" and error is None:
@@ -105,9 +109,24 @@ def _accepted(data: Json) -> str:
         words.append(data["reason"])
     if data.get("instead_of"):
         words.append(f"instead of {data['instead_of']}: {data.get('since', 'it is down')}")
+    if data.get("template"):
+        words.append(f"from the template {data['template']}")
+    if data.get("content"):
+        words.append(_content(data["content"]))
+    if data.get("held_until"):
+        words.append(_held(data))
     if data.get("throttled_until"):
         words.append(f"held back until {str(data['throttled_until'])[11:19]} by a throttle")
     return ", ".join(words)
+
+
+def _held(data: Json) -> str:
+    return f"waits until {str(data['held_until'])[:16].replace('T', ' ')} UTC by {data['rule']}"
+
+
+def _content(data: Json) -> str:
+    """What the content firewall had to say."""
+    return f"{data['action']} for its text: {', '.join(data['findings'])}"
 
 
 def _receipt(at: int, which: str, by: str, data: Json) -> Line:

@@ -66,6 +66,12 @@ STATUS: Final[dict[str, int]] = {
             "consent_missing",
             "quiet_hours",
             "frequency_capped",
+            "content_suspicious",
+            "wording_missing",
+            "word_forbidden",
+            "opt_out_link_unavailable",
+            "text_ambiguous",
+            "time_zone_unknown",
         ),
         status.ESME_RSUBMITFAIL,
     ),
@@ -73,7 +79,17 @@ STATUS: Final[dict[str, int]] = {
 _STATUS_50: Final[dict[str, int]] = {
     "encoding_impossible": status.ESME_RINVDCS,
     **dict.fromkeys(
-        ("content_blocked", "opted_out", "consent_missing", "quiet_hours", "frequency_capped"), status.ESME_RPROHIBITED
+        (
+            "content_blocked",
+            "content_suspicious",
+            "opted_out",
+            "consent_missing",
+            "quiet_hours",
+            "frequency_capped",
+            "wording_missing",
+            "word_forbidden",
+        ),
+        status.ESME_RPROHIBITED,
     ),
     "account_suspended": status.ESME_RPROHIBITED,
 }

@@ -50,6 +50,7 @@ ERROR_NUMBER: Final[dict[str, int]] = {
     "consent_missing": 223,
     "quiet_hours": 224,
     "frequency_capped": 225,
+    "content_suspicious": 226,
     "unknown_error": 255,
 }
 _GSM: Final = 3  # network types of network_error_code (SMPP 3.4, 5.3.2.31)

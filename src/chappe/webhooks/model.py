@@ -23,11 +23,13 @@ EventType = Literal[
     "message.received",
     "webhook_endpoint.paused",
     "balance.low",
+    "opt_out.created",
 ]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 RECEIVED: EventType = "message.received"
 ENDPOINT_PAUSED: EventType = "webhook_endpoint.paused"
 BALANCE_LOW: EventType = "balance.low"
+OPT_OUT: EventType = "opt_out.created"
 # the states of a message that are told: those that a customer could not know from the answer to the request
 TYPE_OF_STATE: dict[str, EventType] = {
     name.removeprefix("message."): name for name in EVENT_TYPES if name.startswith("message.") and name != RECEIVED

@@ -10,13 +10,22 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chappe.events import BalanceLow, Effects, EndpointPaused, Event, InboundReceived, MessageUpdated
+from chappe.events import (
+    BalanceLow,
+    Effects,
+    EndpointPaused,
+    Event,
+    InboundReceived,
+    MessageUpdated,
+    OptOutCreated,
+)
 from chappe.storage import Op
 from chappe.webhooks import payload, store
 from chappe.webhooks.book import Book, book
 from chappe.webhooks.model import (
     BALANCE_LOW,
     ENDPOINT_PAUSED,
+    OPT_OUT,
     RECEIVED,
     TYPE_OF_STATE,
     Endpoint,
@@ -54,6 +63,12 @@ def register(rt: Runtime, sender: Sender) -> None:
         "webhooks.balance",
         partial(notify_balance, sender),
         wanted=lambda event: bool(book(rt).wanting(event.account_id, BALANCE_LOW, False)),
+    )
+    rt.events.on(
+        OptOutCreated,
+        "webhooks.opt_outs",
+        partial(notify_opt_outs, sender),
+        wanted=lambda event: bool(book(rt).wanting(event.account_id, OPT_OUT, event.test)),
     )
 
 
@@ -125,6 +140,16 @@ async def notify_balance(sender: Sender, rt: Runtime, events: list[BalanceLow]) 
     for event in events:
         wanting = known.wanting(event.account_id, BALANCE_LOW, False)
         fresh += _deliveries(rt, event, BALANCE_LOW, payload.balance_low(event), wanting)
+    return _later(sender, fresh)
+
+
+async def notify_opt_outs(sender: Sender, rt: Runtime, events: list[OptOutCreated]) -> list[Op]:
+    """A person is not to be written to any more."""
+    known = book(rt)
+    fresh: list[Pending] = []
+    for event in events:
+        wanting = known.wanting(event.account_id, OPT_OUT, event.test)
+        fresh += _deliveries(rt, event, OPT_OUT, payload.opt_out(event), wanting)
     return _later(sender, fresh)
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from chappe import ids
 from chappe.billing.ledger.model import decimal
 from chappe.errors import DELIVERY
-from chappe.events import BalanceLow, EndpointPaused, InboundReceived, MessageUpdated
+from chappe.events import BalanceLow, EndpointPaused, InboundReceived, MessageUpdated, OptOutCreated
 
 _encode = msgspec.json.Encoder().encode
 
@@ -69,6 +69,7 @@ class InboundData(Struct, frozen=True):
     channel: str
     connector: str | None
     reply_to: str | None
+    heard: str | None  # stop, help, start or review: what it says about further messages
     test: bool
     received_at: str | None
     sequence: int
@@ -101,7 +102,26 @@ class BalanceData(Struct, frozen=True):
     occurred_at: str | None
 
 
-Data = MessageData | InboundData | PausedData | BalanceData
+class OptOutData(Struct, frozen=True):
+    """Who is not to be written to any more, as `GET /v1/opt_outs/{id}` shows it; `to` where the person is a number."""
+
+    id: str
+    status: str
+    person: str
+    to: str | None
+    channel: str
+    scope: str
+    value: str
+    covers: str
+    reason: str
+    source: str
+    test: bool
+    created_at: str | None
+    sequence: int
+    occurred_at: str | None
+
+
+Data = MessageData | InboundData | PausedData | BalanceData | OptOutData
 
 
 def body(event_id: int, kind: str, created_at: int, data: Data) -> str:
@@ -171,6 +191,7 @@ def inbound(event: InboundReceived) -> InboundData:
         channel="sms",
         connector=event.connector,
         reply_to=None if reply_to is None else ids.public("msg", reply_to),
+        heard=event.heard,
         test=event.test,
         received_at=_time(event.occurred_at),
         sequence=0,
@@ -199,6 +220,25 @@ def balance_low(event: BalanceLow) -> BalanceData:
         threshold=decimal(event.threshold),
         wallet=decimal(event.wallet),
         credit_limit=decimal(event.credit_limit),
+        sequence=0,
+        occurred_at=_time(event.occurred_at),
+    )
+
+
+def opt_out(event: OptOutCreated) -> OptOutData:
+    return OptOutData(
+        id=ids.public("opt", event.opt_out_id),
+        status="opted_out",
+        person=event.person,
+        to=event.person if event.person.startswith("+") else None,
+        channel=event.channel,
+        scope=event.scope,
+        value=event.value,
+        covers=event.covers,
+        reason=event.reason,
+        source=event.source,
+        test=event.test,
+        created_at=_time(event.occurred_at),
         sequence=0,
         occurred_at=_time(event.occurred_at),
     )

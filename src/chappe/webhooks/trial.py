@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chappe.errors import Refused
-from chappe.events import BalanceLow, EndpointPaused, InboundReceived, MessageUpdated
+from chappe.events import BalanceLow, EndpointPaused, InboundReceived, MessageUpdated, OptOutCreated
 from chappe.webhooks import payload, store
 from chappe.webhooks.book import book
 from chappe.webhooks.model import (
     BALANCE_LOW,
     ENDPOINT_PAUSED,
     EVENT_TYPES,
+    OPT_OUT,
     RECEIVED,
     Attempt,
     Delivery,
@@ -107,6 +108,22 @@ def sample(account_id: int, kind: EventType | str, now: int) -> payload.Data:
                 wallet=8_500_000,
                 credit_limit=0,
                 threshold=10_000_000,
+            )
+        )
+    if kind == OPT_OUT:
+        return payload.opt_out(
+            OptOutCreated(
+                account_id=account_id,
+                occurred_at=now,
+                opt_out_id=0,
+                person="+12025550123",
+                channel="sms",
+                scope="account",
+                value="",
+                covers="marketing",
+                reason="opt_out",
+                source="keyword",
+                test=True,
             )
         )
     state = kind.removeprefix("message.")
