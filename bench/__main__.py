@@ -1,5 +1,5 @@
-"""`python -m bench [speed|rating|routing|history|lookups|portability|soak|kannel] ...`: each has --help; without a word
-it is the speed table."""
+"""`python -m bench [speed|rating|routing|history|lookups|portability|templates|firewall|soak|kannel] ...`: each has
+--help; without a word it is the speed table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ import sys
 
 from bench.kit import Failed
 
-COMMANDS = ("speed", "rating", "routing", "history", "lookups", "portability", "soak", "kannel")
+COMMANDS = (
+    "speed",
+    "rating",
+    "routing",
+    "consent",
+    "history",
+    "lookups",
+    "portability",
+    "templates",
+    "firewall",
+    "soak",
+    "kannel",
+)
 
 
 def main() -> int:
