@@ -224,18 +224,16 @@ class Firewall:
 
     def _like(self, key: tuple[int, str, str, str, str], now: int) -> _Examined:
         """What is found in a text; nothing, if nothing was in one that has other numbers only."""
-        text = key[-1]
-        likeness = text if self.checks else alike(text, self._brands)
-        if likeness == text:
-            return self._examine(key, now)
+        likeness = key[-1] if self.checks else alike(key[-1], self._brands)
         like = (*key[:-1], likeness)
-        known = self._kept.get(like)
-        if known is None:
-            known = self._examine(like, now)
-        return known if known is _CLEAN else self._examine(key, now)
+        if likeness != key[-1] and self._kept.get(like) is _CLEAN:
+            return _CLEAN
+        return self._examine(key, now, like)
 
-    def _examine(self, key: tuple[int, str, str, str, str], now: int) -> _Examined:
-        """What all checks find. What broke is not remembered."""
+    def _examine(
+        self, key: tuple[int, str, str, str, str], now: int, like: tuple[int, str, str, str, str]
+    ) -> _Examined:
+        """What all checks find. Nothing is remembered of all texts like it, what broke of none."""
         _, purpose, country, sender, text = key
         policy, facts = self._content(key)
         found: list[Finding] = []
@@ -255,7 +253,7 @@ class Firewall:
         decision = decide(found)
         examined = _Examined(decision.action, decision.findings) if found else _CLEAN
         if not broken:
-            self._kept.put(key, examined, len(text))
+            self._kept.put(like if examined is _CLEAN else key, examined, len(text))
         return examined
 
     def _broken(self, name: str, error: Exception, text: str, policy: Policy, now: int) -> Finding:
