@@ -80,7 +80,7 @@ def schema(request: pytest.FixtureRequest) -> Any:
 # by a fixture: when tests are collected, requests to all operations would take half of the time
 @schemathesis.pytest.from_fixture("schema").parametrize()
 @settings(
-    max_examples=4,
+    max_examples=2,
     derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chappe import consent
-from chappe.consent import Entry, Forbidden, No, Proof, Question
+from chappe.consent import Entry, Forbidden, No, Proof, Question, store
 from chappe.messages import open_rooms
 from chappe.runtime import Runtime, open_runtime
 from chappe.settings import Settings
@@ -176,3 +178,13 @@ def test_a_mark_tells_who_refused_since() -> None:
     stops.add(range(60_000))
     assert stops.since(before, [-5]), "so many that the first are forgotten: then everybody is asked again"
     assert not stops.since(stops.mark(), [1])
+
+
+def test_what_is_asked_of_every_message_is_found_by_the_persons_key(sqlite_url: str) -> None:
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as db:
+        told = db.execute("explain query plan " + store.ASK.sqlite, {"people": "[1]", "marketing": "[1]"}).fetchall()
+    searched = [row[3] for row in told if row[3].startswith(("SEARCH", "SCAN")) and "json_each" not in row[3]]
+    assert searched == [
+        "SEARCH suppressions USING INDEX suppressions_person (person_key=?)",
+        "SEARCH consents USING PRIMARY KEY (person_key=?)",
+    ]

@@ -31,18 +31,16 @@ async def may_send(rt: Runtime, questions: Sequence[Question]) -> list[No | None
 
 async def look(rt: Runtime, questions: Iterable[Question]) -> Found:
     """What the tables have of these persons; `decide` reads it. Raises Unavailable."""
-    mine: set[int] = set()
-    everyones: set[int] = set()
+    people: set[int] = set()
     marketing: set[int] = set()
     for question in questions:
-        mine.add(question.person_key)
-        everyones.add(question.everyones_key)
+        people.add(question.person_key)
+        people.add(question.everyones_key)
         if question.purpose == "marketing" and question.needs_consent:
             marketing.add(question.person_key)
     found: defaultdict[int, list[Row]] = defaultdict(list)
-    if mine:
-        asked = {"mine": list(mine), "everyones": list(everyones), "marketing": list(marketing)}
-        for row in await rt.store.read(store.ASK(asked)):
+    if people:
+        for row in await rt.store.read(store.ASK({"people": list(people), "marketing": list(marketing)})):
             found[row[0]].append(row)
     return found
 

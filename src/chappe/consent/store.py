@@ -75,9 +75,7 @@ suppressions = sa.Table(
     optional("entry_id", Id),
     # one for each source: what one list lets go the other still holds
     sa.Index("suppressions_person", "person_key", "channel", "scope", "value", "reason", "list_name", unique=True),
-    sa.Index("suppressions_account", "test", "account_id", "id"),  # not to be taken for the next one
-    # asked about every message: a small index, which stays in memory
-    partial_index("suppressions_everyones", "person_key", where="account_id = 0"),
+    sa.Index("suppressions_account", "test", "account_id", "id"),
     partial_index("suppressions_expiry", "expires_at", where="expires_at is not null"),
 )
 
@@ -86,10 +84,7 @@ ADD_ENTRIES = insert_many(entries, [c.name for c in entries.columns if c.name no
 # one question for all that is asked of a batch; the second column tells which of the two a row is of
 ASK = sql(
     """select person_key, 0, id, channel, scope, value, covers, reason, expires_at from suppressions
-    where person_key in each(:mine, bigint)
-    union all
-    select person_key, 0, id, channel, scope, value, covers, reason, expires_at from suppressions
-    where account_id = 0 and person_key in each(:everyones, bigint)
+    where person_key in each(:people, bigint)
     union all
     select person_key, 1, entry_id, channel, purpose, brand, state, null, expires_at from consents
     where person_key in each(:marketing, bigint)""",

@@ -118,14 +118,6 @@ def _suppressions() -> None:
     person = ["person_key", "channel", "scope", "value", "reason", "list_name"]
     op.create_index("suppressions_person", "suppressions", person, unique=True)
     op.create_index("suppressions_account", "suppressions", ["test", "account_id", "id"])
-    everyones = sa.text("account_id = 0")
-    op.create_index(
-        "suppressions_everyones",
-        "suppressions",
-        ["person_key"],
-        sqlite_where=everyones,
-        postgresql_where=everyones,
-    )
     expiring = sa.text("expires_at is not null")
     op.create_index(
         "suppressions_expiry", "suppressions", ["expires_at"], sqlite_where=expiring, postgresql_where=expiring
