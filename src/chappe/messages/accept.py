@@ -33,7 +33,7 @@ from chappe.messages.model import (
 from chappe.storage import Conflict, Op, Unavailable
 
 if TYPE_CHECKING:
-    from chappe.messages.allowed import Asking, Known
+    from chappe.messages.allowed import Known
     from chappe.messages.pipeline import Pipeline
 
 SLICE = 200
@@ -254,7 +254,7 @@ class Acceptor:
             if not verdict.dry_run:
                 piece.drafts.append(verdict)
                 if verdict.asking is not None:
-                    allowed.touch(people, verdict.asking, verdict.due or verdict.accepted.created_at)
+                    allowed.touch(people, verdict.asking, verdict.goes_at)
 
     def _write(self, drafts: list[Draft], keys: list[Slice], now: int) -> list[Op]:
         ids = self._house.rt.ids
@@ -271,7 +271,11 @@ class Acceptor:
         held = [(d.message.id, d.message.account_id, d.held) for d in drafts if d.held is not None]
         if held:
             ops += fraud.hold(held, now, ids)
-        touches = [(a.question.person_key, a.message_id, due or now) for a, due in _counted(drafts)]
+        touches = [
+            (d.asking.question.person_key, d.message.id, d.goes_at)
+            for d in drafts
+            if d.asking is not None and d.asking.period
+        ]
         if touches:
             ops.append(store.ADD_TOUCHES(touches))
         if keys:
@@ -282,11 +286,6 @@ class Acceptor:
                 rows.append((key.account_id, key.key, key.digest, encode_json(summary(piece.results)).decode(), now))
             ops.append(store.ADD_KEYS(rows))
         return ops
-
-
-def _counted(drafts: Sequence[Draft]) -> list[tuple[Asking, int | None]]:
-    """Those that count for how many their person may get, and when they may leave."""
-    return [(draft.asking, draft.due) for draft in drafts if draft.asking is not None and draft.asking.period]
 
 
 def _late(drafts: Sequence[Draft], people: Known) -> frozenset[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chappe import fraud, senders
 from chappe import text as texts
 from chappe.fraud.content import Brand, Brands, Finding
-from chappe.messages.model import Message, Refusal, Submission, Wire
+from chappe.messages.model import REPLY, Message, Refusal, Submission, Wire
 
 if TYPE_CHECKING:
     from chappe import numbers
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 Verdict = Refusal | fraud.Held | fraud.Noted | None
 """Refused; or taken and held for a reviewer; or it passes, and something is noted; or it passes."""
-REPLY = "reply"  # the origin of what we answer ourselves
 _TOLD = 3  # findings that a refusal explains
 _BINARY = 4  # data_coding (SMPP 3.4, 5.2.19)
 

@@ -49,6 +49,11 @@ class Draft:
     flight: Flight | None = None
 
     @property
+    def goes_at(self) -> int:
+        """When it goes if nothing holds it up: what is counted for its person."""
+        return self.message.send_at or self.accepted.created_at
+
+    @property
     def due(self) -> int | None:
         """When it may leave; None: at once. What is held for a reviewer leaves when they say so."""
         if self.held is not None:
@@ -201,69 +206,10 @@ class Decider:
     def _draft(
         self, asked: roads.Asked, road: roads.Road, wait: law.Wait | None, content: fraud.Held | fraud.Noted | None
     ) -> Draft:
-        submission, number, sender, message_id, now, send_at, expires_at, asking = asked
-        connector, encoded, quote = road.connector, road.encoded, road.quote
+        submission = asked.submission
         held = content if isinstance(content, fraud.Held) else None
-        state = State.QUEUED if send_at is None and held is None else State.SCHEDULED
-        options = submission.wire
-        text = encoded.text if options.data is None else None
-        message = Message(
-            id=message_id,
-            account_id=submission.account_id,
-            test=int(submission.test),
-            state=state,
-            version=0,
-            purpose=submission.purpose,
-            lane=LANE_OF[submission.purpose],
-            recipient=number.e164,
-            sender=sender,
-            text=text,
-            encoding=encoded.encoding,
-            segments=encoded.segments,
-            options=None if options is PLAIN or options == PLAIN else encode_json(options).decode(),
-            correlation_id=submission.correlation_id,
-            tags=encode_json(submission.tags).decode() if submission.tags else None,
-            metadata=encode_json(submission.metadata).decode() if submission.metadata else None,
-            callback_url=submission.callback_url,
-            origin=submission.origin,
-            login_id=submission.login_id,
-            receipts=submission.receipts,
-            send_at=send_at,
-            expires_at=expires_at,
-            connector_id=connector.id,
-            attempt=1,
-            error=None,
-            sent_at=None,
-            final_at=None,
-            country=number.country or "",
-            operator=road.operator,
-            route_id=road.decision.route_id or None,
-            price=quote.price,
-            upstream=quote.upstream,
-            cost=quote.cost,
-            cost_currency=quote.cost_currency,
-            money=agreed(quote.price, on_delivery=quote.on_delivery, cost_on_delivery=quote.cost_on_delivery),
-        )
-        accepted = Accepted(
-            id=message_id,
-            state=state,
-            to=number.e164,
-            sender=sender,
-            connector_id=connector.id,
-            encoding=encoded.encoding,
-            segments=encoded.segments,
-            chars=encoded.chars,
-            text=text,
-            changes=encoded.changes,
-            forced=encoded.forced,
-            send_at=send_at,
-            expires_at=expires_at,
-            country=number.country or "",
-            created_at=now,
-            price=quote.price,
-            currency=quote.currency,
-            held_by=None if wait is None else wait.rule.name,
-        )
+        message = _message(asked, road, scheduled=asked.send_at is not None or held is not None)
+        accepted = _accepted(message, road, asked.now, None if wait is None else wait.rule.name)
         told = self._told(road)
         if wait is not None:
             told |= {"rule": wait.rule.name, "held_until": wait.until}
@@ -274,7 +220,8 @@ class Decider:
             told["wording"] = lacking
         if content is not None:
             told["content"] = content.told
-        return Draft(message, encoded, accepted, told, submission.tags, road.passed, asking, submission.dry_run, held)
+        passed, dry_run = road.passed, submission.dry_run
+        return Draft(message, road.encoded, accepted, told, submission.tags, passed, asked.asking, dry_run, held)
 
     def _told(self, road: roads.Road) -> dict[str, Any]:
         """What history says of the decision."""
@@ -298,6 +245,73 @@ class Decider:
         if road.passed is not None and road.passed.due is not None:
             told["throttled_until"] = road.passed.due
         return told
+
+
+def _message(asked: roads.Asked, road: roads.Road, *, scheduled: bool) -> Message:
+    submission, number, sender, message_id, _now, send_at, expires_at, _asking = asked
+    connector, encoded, quote = road.connector, road.encoded, road.quote
+    options = submission.wire
+    return Message(
+        id=message_id,
+        account_id=submission.account_id,
+        test=int(submission.test),
+        state=State.SCHEDULED if scheduled else State.QUEUED,
+        version=0,
+        purpose=submission.purpose,
+        lane=LANE_OF[submission.purpose],
+        recipient=number.e164,
+        sender=sender,
+        text=encoded.text if options.data is None else None,
+        encoding=encoded.encoding,
+        segments=encoded.segments,
+        options=None if options is PLAIN or options == PLAIN else encode_json(options).decode(),
+        correlation_id=submission.correlation_id,
+        tags=encode_json(submission.tags).decode() if submission.tags else None,
+        metadata=encode_json(submission.metadata).decode() if submission.metadata else None,
+        callback_url=submission.callback_url,
+        origin=submission.origin,
+        login_id=submission.login_id,
+        receipts=submission.receipts,
+        send_at=send_at,
+        expires_at=expires_at,
+        connector_id=connector.id,
+        attempt=1,
+        error=None,
+        sent_at=None,
+        final_at=None,
+        country=number.country or "",
+        operator=road.operator,
+        route_id=road.decision.route_id or None,
+        price=quote.price,
+        upstream=quote.upstream,
+        cost=quote.cost,
+        cost_currency=quote.cost_currency,
+        money=agreed(quote.price, on_delivery=quote.on_delivery, cost_on_delivery=quote.cost_on_delivery),
+    )
+
+
+def _accepted(message: Message, road: roads.Road, now: int, held_by: str | None) -> Accepted:
+    encoded = road.encoded
+    return Accepted(
+        id=message.id,
+        state=message.state,
+        to=message.recipient,
+        sender=message.sender,
+        connector_id=message.connector_id,
+        encoding=message.encoding,
+        segments=message.segments,
+        chars=encoded.chars,
+        text=message.text,
+        changes=encoded.changes,
+        forced=encoded.forced,
+        send_at=message.send_at,
+        expires_at=message.expires_at,
+        country=message.country,
+        created_at=now,
+        price=message.price,
+        currency=road.quote.currency,
+        held_by=held_by,
+    )
 
 
 def own_concatenation(submission: Submission) -> Any:

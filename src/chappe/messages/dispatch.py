@@ -26,7 +26,7 @@ from chappe.channels import (
     Verdict,
 )
 from chappe.channels.contract import Done
-from chappe.messages import allowed, store, wire
+from chappe.messages import allowed, history, store, wire
 from chappe.messages.flight import Flight, flight_of
 from chappe.messages.mark import Mark
 from chappe.messages.model import REPLY, Lane, Message, Refusal
@@ -34,6 +34,7 @@ from chappe.storage import StoreError
 from chappe.text import TextError
 
 if TYPE_CHECKING:
+    from chappe.messages.allowed import Asking
     from chappe.messages.decide import Draft
     from chappe.messages.pipeline import Pipeline
 
@@ -215,7 +216,9 @@ class Desk:
         asker = allowed.Asker(house.rt)
         asked = [asker.stored(flight.message, now) for flight in flights]
         known = await allowed.look(house.rt, asked)
-        going, waiting = [], []
+        going: list[tuple[Flight, Asking | None]] = []
+        waiting: list[Any] = []
+        steps: list[Any] = []
         for flight, one in zip(flights, asked, strict=True):
             judged = None if one is None else allowed.judge(known, one)
             if judged is None:
@@ -224,8 +227,10 @@ class Desk:
                 house.recorder.barred(flight, self.connector.id, judged)
             else:
                 waiting.append((flight.message.id, judged.until, flight.claim))
+                told = {"rule": judged.rule.name, "held_until": judged.until}
+                steps.append(history.step(flight.message.id, house.rt.ids.next(), now, history.HELD, told))
         if waiting:
-            await house.rt.store.write(store.HOLD_BACK(waiting))
+            await house.rt.store.write(store.HOLD_BACK(waiting), store.ADD_HISTORY(steps))
         return [flight for flight, one in going if one is None or not known.stale(one.question)]
 
     async def _send(self, flights: Sequence[Flight]) -> None:
