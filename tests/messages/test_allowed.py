@@ -318,6 +318,8 @@ async def test_what_waits_past_the_legal_hours_goes_on_waiting(night: World) -> 
         while not await waits():
             await asyncio.sleep(0.02)
     assert not night.link.taken
+    held = (await messages.explain(night.rt, night.account_id, accepted.id)).steps[-1]
+    assert (held.kind, held.data["held_until"]) == ("held", round(due))
     clock.shift += round(due) - clock.now()
     assert len(await night.parts(1)) == 1
 
